@@ -1,0 +1,92 @@
+import { createCollections } from "./collections/collections.ts";
+import type { Config } from "./config.ts";
+import { createDocuments } from "./documents/documents.ts";
+import { createIdempotency } from "./documents/idempotency.ts";
+import { Engine } from "./engine/engine.ts";
+import { createApp } from "./http/app.ts";
+import { createFront, type Front } from "./http/front.ts";
+import type { Lifecycle } from "./http/lifecycle.ts";
+import { listen } from "./http/serve.ts";
+import { createSearch } from "./search/search.ts";
+import { LocalStore } from "./store/local/local-store.ts";
+import { LineSink } from "./telemetry/line-sink.ts";
+import { configureLogging, getLogger } from "./telemetry/logs.ts";
+import { createExactIndex } from "./vectors/exact-index.ts";
+import type { CreateVectorIndex } from "./vectors/vector-index.ts";
+
+const log = getLogger("boot");
+
+/** Everything but the socket: the CLI calls the same front in its own process. */
+export interface Program extends AsyncDisposable {
+  front: Front;
+  lifecycle: Lifecycle;
+  store: LocalStore;
+}
+
+/**
+ * Opens each part in order; disposing closes them in the opposite one. Logs are configured by the caller.
+ * @throws Problem of the part that could not be opened, with what was open before closed again
+ */
+export async function openProgram(config: Config): Promise<Program> {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await LocalStore.open(config.dataDir));
+  const createIndex = await indexFactory(config.vectorIndex);
+  const engine = stack.use(await Engine.open(store, { createIndex, children: config.engines }));
+  const lifecycle: Lifecycle = { state: "starting" };
+  const app = createApp({
+    store,
+    engine,
+    collections: createCollections({ store, engine, defaultModel: config.embeddingModel }),
+    documents: createDocuments({ store, engine }),
+    idempotency: createIdempotency(store),
+    search: createSearch({ store, engine, kDefault: config.searchTopK }),
+    lifecycle,
+  });
+  const front = createFront((request) => app.fetch(request), lifecycle);
+  lifecycle.state = "ready";
+  const owned = stack.move();
+  return { front, lifecycle, store, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+/** Logs to a descriptor: 1 for a server, 2 for a command whose results are on 1. */
+export async function openLogs(config: Config, descriptor: 1 | 2): Promise<LineSink> {
+  const sink = new LineSink(descriptor);
+  await configureLogging(config, sink);
+  return sink;
+}
+
+export interface Served {
+  url: string;
+  /** Drains and closes everything; false if requests had to be left. */
+  stop(): Promise<boolean>;
+}
+
+/** Opens the program and listens. @throws Problem `port_in_use`, and as `openProgram` */
+export async function serve(config: Config): Promise<Served> {
+  await using stack = new AsyncDisposableStack();
+  log.info("app.starting", { data_dir: config.dataDir });
+  const program = stack.use(await openProgram(config));
+  const listening = listen(program.front, config);
+  program.store.announce(listening.url);
+  log.info("app.started", { url: listening.url });
+  const owned = stack.move();
+  return {
+    url: listening.url,
+    async stop() {
+      log.info("app.stopping");
+      program.lifecycle.state = "draining";
+      const drained = await program.front.drained(config.drainTimeoutSeconds * 1000);
+      await Promise.race([listening.stop(), Bun.sleep(1000)]);
+      await owned.disposeAsync();
+      log.info("app.stopped", { drained });
+      return drained;
+    },
+  };
+}
+
+/** The native library is loaded only where it is used. */
+async function indexFactory(name: Config["vectorIndex"]): Promise<CreateVectorIndex> {
+  if (name === "exact") return createExactIndex;
+  const { createUsearchIndex } = await import("./vectors/usearch-index.ts");
+  return createUsearchIndex;
+}

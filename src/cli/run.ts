@@ -1,0 +1,145 @@
+import { Command, CommanderError } from "commander";
+import { PROBLEMS, Problem } from "../problems.ts";
+import { VERSION } from "../version.ts";
+import { draw, printResult, say } from "./output.ts";
+import { ApiError } from "./target.ts";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Runs one command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage, 78 bad configuration. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram((code) => (exitCode = code));
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+function fail(error: unknown): number {
+  // Commander has said its sentence itself.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof Problem) {
+    const problem: { title: string; exit?: number } = PROBLEMS[error.code];
+    say(`slipstream: ${problem.title}. ${error.detail}`);
+    return problem.exit ?? EXIT_FAILED;
+  }
+  if (error instanceof ApiError) {
+    say(`slipstream: ${error.message}`);
+    return EXIT_FAILED;
+  }
+  say(`slipstream: unexpected failure: ${error instanceof Error ? error.message : String(error)}`);
+  if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error) say(error.stack ?? "");
+  return EXIT_FAILED;
+}
+
+function createProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command("slipstream")
+    .description("Text into searchable meaning, pushed live, from one file.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => printResult(text.trimEnd()),
+      writeErr: (text) => draw(text),
+    })
+    .showHelpAfterError("(slipstream help lists the commands)");
+
+  program
+    .command("serve")
+    .description("Run the server until SIGTERM or Ctrl-C")
+    .action(async () => setExitCode(await (await import("./serve.ts")).serveCommand()));
+  program
+    .command("ingest")
+    .description("Put files and folders into a collection (md, txt, html, jsonl, csv)")
+    .argument("<path...>", "files or folders")
+    .option("-c, --collection <name>", "the collection; made when it is missing", "documents")
+    .option("-m, --model <name>", "model of a collection that is made")
+    .option("--no-wait", "do not wait until everything can be found by meaning")
+    .option("--json", "print the summary as JSON")
+    .action(async (paths, options) =>
+      setExitCode(await (await import("./ingest.ts")).ingestCommand(paths, options)),
+    );
+  program
+    .command("search")
+    .description("Search a collection")
+    .argument("<text...>", "what to look for")
+    .option("-c, --collection <name>", "the collection; the only one there is when not said")
+    .option("-k, --k <count>", "hits")
+    .option("--mode <mode>", "hybrid, semantic or keyword")
+    .option("--filter <json>", "a filter over metadata")
+    .option("--explain", "show how each score came about")
+    .option("--json", "print the answer as JSON")
+    .action(async (words: string[], options) =>
+      (await import("./search.ts")).searchCommand(words.join(" "), options),
+    );
+  addCollections(program);
+  addModels(program);
+  addConfig(program, setExitCode);
+  program
+    .command("version")
+    .description("Print the version")
+    .option("--json", "as JSON")
+    .action(({ json }: { json?: boolean }) =>
+      printResult(
+        json
+          ? JSON.stringify(VERSION)
+          : `slipstream ${VERSION.version} (${VERSION.commit}, Bun ${VERSION.bun})`,
+      ),
+    );
+  return program;
+}
+
+function addCollections(program: Command): void {
+  const collections = program
+    .command("collections")
+    .description("List, make and delete collections");
+  collections
+    .command("list", { isDefault: true })
+    .description("List the collections")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./collections.ts")).listCommand(options));
+  collections
+    .command("create <name>")
+    .description("Make an empty collection")
+    .option("-m, --model <name>", 'model, or "none" for vectors of your own')
+    .option("-d, --dimensions <count>", "of vectors of your own")
+    .action(async (name, options) =>
+      (await import("./collections.ts")).createCommand(name, options),
+    );
+  collections
+    .command("delete <name>")
+    .description("Delete a collection and everything in it")
+    .requiredOption("--yes", "confirm")
+    .action(async (name) => (await import("./collections.ts")).deleteCommand(name));
+}
+
+function addModels(program: Command): void {
+  const models = program.command("models").description("The installed embedding models");
+  models
+    .command("list", { isDefault: true })
+    .description("List the models")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./models.ts")).listCommand(options));
+  models
+    .command("verify")
+    .description("Compare every model file with its checksum")
+    .action(async () => (await import("./models.ts")).verifyCommand());
+}
+
+function addConfig(program: Command, setExitCode: (code: number) => void): void {
+  const config = program.command("config").description("The settings");
+  config
+    .command("check")
+    .description("Say whether the settings are valid")
+    .action(async () => setExitCode((await import("./config.ts")).checkCommand()));
+  config
+    .command("print")
+    .description("Print the settings in force")
+    .action(async () => (await import("./config.ts")).printCommand());
+  config
+    .command("docs")
+    .description("Print the documentation of all settings")
+    .action(async () => (await import("./config.ts")).docsCommand());
+}

@@ -1,0 +1,35 @@
+import { openLogs, serve } from "../boot.ts";
+import { parseConfig } from "../config.ts";
+import { getLogger } from "../telemetry/logs.ts";
+import { say } from "./output.ts";
+
+const log = getLogger("process");
+
+/** Runs the server until it is told to stop. Resolves to 0 when everything was finished. */
+export async function serveCommand(): Promise<number> {
+  const config = parseConfig(process.env);
+  await using _logs = await openLogs(config, 1);
+  // One fault in a detached task must not take every other request with it.
+  process.on("uncaughtException", (error) => log.error("process.uncaught_exception", { error }));
+  process.on("unhandledRejection", (error) => log.error("process.unhandled_rejection", { error }));
+  const stopped = stopSignal();
+  const served = await serve(config);
+  if (process.stderr.isTTY)
+    say(`Slipstream listens on ${served.url} (API: ${served.url}/api/docs). Ctrl-C stops it.`);
+  log.info("process.signal", { signal: await stopped });
+  await served.stop();
+  return 0;
+}
+
+/** The first signal to stop; a second one ends the process at once. */
+function stopSignal(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let signals = 0;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (++signals > 1) process.exit(1);
+      resolve(signal);
+    });
+  }
+  return promise;
+}

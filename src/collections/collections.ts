@@ -1,0 +1,146 @@
+import type {
+  Chunking,
+  CollectionState,
+  CreateCollection,
+  Fusion,
+} from "../contract/collections.ts";
+import { NO_MODEL, type Engine } from "../engine/engine.ts";
+import { limits } from "../limits.ts";
+import { Problem } from "../problems.ts";
+import type { CollectionRow, NewCollection, Store } from "../store/store.ts";
+import { getLogger } from "../telemetry/logs.ts";
+
+const log = getLogger("collections");
+
+export interface CollectionsDeps {
+  store: Store;
+  engine: Engine;
+  /** Model of a collection that names none. */
+  defaultModel: string;
+}
+
+/** Share of the semantic side where a collection has no model of ours. */
+const WEIGHT_WITHOUT_MODEL = 0.5;
+
+/** Create, configure, alias, drop. */
+export function createCollections({ store, engine, defaultModel }: CollectionsDeps) {
+  const describe = async (row: CollectionRow): Promise<CollectionState> => {
+    const [counts, aliases] = await Promise.all([store.counts(row.key), store.aliases()]);
+    return {
+      name: row.name,
+      model: row.model,
+      dimensions: row.dimensions,
+      metric: row.metric,
+      chunking: row.chunking,
+      fusion: row.fusion,
+      documents: counts.documents,
+      chunks: counts.chunks,
+      pending_embeddings: counts.pendingEmbeddings,
+      reclaimable_bytes: 0,
+      segments: 0,
+      aliases: aliases.filter((alias) => alias.collection === row.name).map((alias) => alias.name),
+      created_at: row.createdAt,
+      updated_at: row.updatedAt,
+    };
+  };
+  return {
+    /** By name or alias. @throws Problem `collection_not_found` */
+    async require(name: string): Promise<CollectionRow> {
+      const row = await store.collection(name);
+      if (row === undefined) {
+        throw new Problem("collection_not_found", "No collection or alias has this name.");
+      }
+      return row;
+    },
+    describe,
+    async create(input: CreateCollection): Promise<CollectionState> {
+      const row = await store.createCollection(toNewCollection(input, { engine, defaultModel }));
+      await engine.openCollection(row);
+      log.info("collection.created", { collection: row.name, model: row.model });
+      return describe(row);
+    },
+    async list({ limit, after }: { limit: number; after: string }): Promise<CollectionState[]> {
+      const rows = (await store.collections()).filter((row) => row.name > after).slice(0, limit);
+      return Promise.all(rows.map(describe));
+    },
+    async setFusion(row: CollectionRow, fusion: Fusion | undefined): Promise<CollectionState> {
+      const next = fusion === undefined ? row.fusion : { ...row.fusion, ...fusion };
+      await store.setFusion(row.key, next);
+      return describe((await store.collection(row.name)) ?? row);
+    },
+    async drop(row: CollectionRow): Promise<void> {
+      const dropping = store.dropCollection(row.key);
+      await engine.dropCollection(row.key);
+      await dropping;
+      log.info("collection.dropped", { collection: row.name });
+    },
+    async putAlias(
+      name: string,
+      collection: string,
+    ): Promise<{ name: string; collection: string }> {
+      const row = await store.collection(collection);
+      if (row === undefined)
+        throw new Problem("collection_not_found", "The alias's collection does not exist.");
+      await store.putAlias(name, row.key);
+      log.info("alias.set", { alias: name, collection: row.name });
+      return { name, collection: row.name };
+    },
+    aliases: () => store.aliases(),
+    async removeAlias(name: string): Promise<void> {
+      if (!(await store.removeAlias(name)))
+        throw new Problem("alias_not_found", "There is no alias of this name.");
+    },
+  };
+}
+
+export type Collections = ReturnType<typeof createCollections>;
+
+function toNewCollection(
+  input: CreateCollection,
+  { engine, defaultModel }: Omit<CollectionsDeps, "store">,
+): NewCollection {
+  const model = input.model ?? defaultModel;
+  const base = { name: input.name, model, metric: "cosine" as const };
+  if (model === NO_MODEL) {
+    if (input.dimensions === undefined) {
+      throw new Problem("invalid_request", 'A collection with model "none" needs dimensions.', {
+        errors: [
+          { field: "/dimensions", message: "is required when the vectors are the caller's" },
+        ],
+      });
+    }
+    const chunking: Chunking = {
+      strategy: "none",
+      tokens_max: limits.chunkTokensMax,
+      tokens_overlap: 0,
+    };
+    const fusion = { method: "weighted" as const, weight: WEIGHT_WITHOUT_MODEL, ...input.fusion };
+    return { ...base, modelSha256: null, dimensions: input.dimensions, chunking, fusion };
+  }
+  const info = engine.model(model);
+  if (input.dimensions !== undefined && input.dimensions !== info.dimensions) {
+    throw new Problem("dimensions_mismatch", `${info.name} has ${info.dimensions} dimensions.`, {
+      errors: [{ field: "/dimensions", message: `must be ${info.dimensions} or left out` }],
+    });
+  }
+  return {
+    ...base,
+    modelSha256: info.sha256,
+    dimensions: info.dimensions,
+    chunking: chunkingOf(input.chunking, info.tokensMax),
+    fusion: { method: "weighted", weight: info.hybridWeight, ...input.fusion },
+  };
+}
+
+function chunkingOf(input: Partial<Chunking> | undefined, windowTokens: number): Chunking {
+  const tokens_max = Math.min(input?.tokens_max ?? limits.chunkTokensMax, windowTokens);
+  const tokens_overlap = input?.tokens_overlap ?? 0;
+  if (tokens_overlap * 2 > tokens_max) {
+    throw new Problem("invalid_request", "Chunks may overlap by half their length at most.", {
+      errors: [
+        { field: "/chunking/tokens_overlap", message: "must be at most half of tokens_max" },
+      ],
+    });
+  }
+  return { strategy: input?.strategy ?? "auto", tokens_max, tokens_overlap };
+}

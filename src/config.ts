@@ -1,0 +1,251 @@
+import { Problem, type FieldError } from "./problems.ts";
+
+/** How a setting is read: the text of the environment in, a value or a sentence that says what is wrong out. */
+type Reading<T> = { ok: true; value: T } | { ok: false; message: string };
+
+interface Setting<T> {
+  /** Environment names, the canonical one first. */
+  names: readonly [string, ...string[]];
+  /** The default as it would be written in the environment. */
+  fallback: string;
+  /** What it may be, for the docs. */
+  accepts: string;
+  /** What it does, one sentence or two. */
+  docs: string;
+  /** The value for production and a remark, where they differ from the default. */
+  production?: { value: string; remark: string };
+  read: (text: string) => Reading<T>;
+}
+
+const ENVIRONMENTS = ["development", "testing", "staging", "production"] as const;
+const ENVIRONMENT_ALIASES: Readonly<Record<string, string>> = {
+  dev: "development",
+  test: "testing",
+  prod: "production",
+};
+const LOG_LEVELS = ["debug", "info", "warning", "error", "critical"] as const;
+
+export type Environment = (typeof ENVIRONMENTS)[number];
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+function choice<T extends string>(
+  choices: readonly T[],
+  aliases: Readonly<Record<string, string>> = {},
+) {
+  return (text: string): Reading<T> => {
+    const lower = text.toLowerCase();
+    const wanted = aliases[lower] ?? lower;
+    const found = choices.find((one) => one === wanted);
+    if (found !== undefined) return { ok: true, value: found };
+    return { ok: false, message: `must be one of ${choices.join(", ")}` };
+  };
+}
+
+function integer(min: number, max: number) {
+  return (text: string): Reading<number> => {
+    const value = Number(text);
+    if (/^-?\d+$/.test(text) && value >= min && value <= max) return { ok: true, value };
+    return { ok: false, message: `must be a whole number from ${min} to ${max}` };
+  };
+}
+
+function nonEmpty(text: string): Reading<string> {
+  if (text.trim() === "" || text.includes("\0")) return { ok: false, message: "must not be empty" };
+  return { ok: true, value: text };
+}
+
+/** `auto` is undefined: the machine decides. */
+function enginesReading(text: string): Reading<number | undefined> {
+  if (text.toLowerCase() === "auto") return { ok: true, value: undefined };
+  const count = integer(0, 64)(text);
+  return count.ok ? count : { ok: false, message: "must be auto or a whole number from 0 to 64" };
+}
+
+function setting<T>(one: Setting<T>): Setting<T> {
+  return one;
+}
+
+/** The one schema: every setting, its default, its environment names and its docs. */
+const SETTINGS = {
+  environment: setting({
+    names: ["APP_ENVIRONMENT", "ENVIRONMENT"],
+    fallback: "development",
+    accepts: "development, testing, staging or production (dev, test and prod for short)",
+    docs: "The profile: it decides the defaults of `LOG_FORMAT` and `LOG_LEVEL`.",
+    production: { value: "production", remark: "JSON Lines logs" },
+    read: choice(ENVIRONMENTS, ENVIRONMENT_ALIASES),
+  }),
+  port: setting({
+    names: ["PORT"],
+    fallback: "8000",
+    accepts: "0 to 65535; 0 takes any free port",
+    docs: "TCP port of the HTTP server.",
+    read: integer(0, 65_535),
+  }),
+  host: setting({
+    names: ["HOST"],
+    fallback: "127.0.0.1",
+    accepts: "a loopback address: 127.0.0.1, ::1 or localhost",
+    docs: "Address to listen on. There are no API keys yet, so any address that others could reach is refused; put a proxy that authenticates in front.",
+    read: nonEmpty,
+  }),
+  dataDir: setting({
+    names: ["DATA_DIR"],
+    fallback: "data/db",
+    accepts: "a folder, made if it is missing",
+    docs: "Where everything is kept: the database, its backups, the lock.",
+    production: { value: "/var/lib/slipstream", remark: "A local disk, not a network share" },
+    read: nonEmpty,
+  }),
+  logLevel: setting({
+    names: ["LOG_LEVEL"],
+    fallback: "",
+    accepts: `${LOG_LEVELS.join(", ")}; empty takes the profile's (debug in staging, else info)`,
+    docs: "The least level that is written.",
+    read: (text: string): Reading<LogLevel | undefined> =>
+      text === ""
+        ? { ok: true, value: undefined }
+        : choice(LOG_LEVELS, { warn: "warning", fatal: "critical" })(text),
+  }),
+  logFormat: setting({
+    names: ["LOG_FORMAT"],
+    fallback: "",
+    accepts:
+      "json or console; empty takes the profile's (console in development and testing, else json)",
+    docs: "`json` writes one JSON object a line, `console` coloured lines for people.",
+    read: (text: string): Reading<"json" | "console" | undefined> =>
+      text === "" ? { ok: true, value: undefined } : choice(["json", "console"] as const)(text),
+  }),
+  embeddingModel: setting({
+    names: ["EMBEDDING_MODEL_NAME"],
+    fallback: "all-MiniLM-L6-v2",
+    accepts: "the name of an installed model (`slipstream models list`)",
+    docs: "Model of a collection that names none.",
+    read: nonEmpty,
+  }),
+  searchTopK: setting({
+    names: ["SEARCH_TOP_K"],
+    fallback: "10",
+    accepts: "1 to 1000",
+    docs: "Hits of a search that does not say `k`.",
+    read: integer(1, 1000),
+  }),
+  vectorIndex: setting({
+    names: ["VECTOR_INDEX"],
+    fallback: "usearch",
+    accepts: "usearch or exact",
+    docs: "`usearch` is an HNSW graph; `exact` compares with every vector, in plain TypeScript with no native library.",
+    read: choice(["usearch", "exact"] as const),
+  }),
+  engines: setting({
+    names: ["ENGINES"],
+    fallback: "auto",
+    accepts: "auto or 0 to 64",
+    docs: "Child processes that embed documents. 0 embeds in the server's own thread; `auto` is one fewer than the cores, at least one and at most four.",
+    read: enginesReading,
+  }),
+  drainTimeoutSeconds: setting({
+    names: ["DRAIN_TIMEOUT"],
+    fallback: "30",
+    accepts: "0 to 3600 seconds",
+    docs: "Longest wait for running requests at shutdown.",
+    read: integer(0, 3600),
+  }),
+} as const;
+
+type Settings = typeof SETTINGS;
+type ValueOf<S> = S extends Setting<infer T> ? T : never;
+
+/** The settings of one process, read once at start. */
+export type Config = { readonly [K in keyof Settings]: ValueOf<Settings[K]> };
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+function textOf(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): string {
+  for (const name of one.names) {
+    const text = env[name];
+    if (text !== undefined && text !== "") return text;
+  }
+  return one.fallback;
+}
+
+/**
+ * Reads the settings from an environment. @throws Problem `config_invalid` that names every wrong setting at once;
+ * values are not repeated, since one could be a secret.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const errors: FieldError[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [key, one] of Object.entries(SETTINGS)) {
+    const reading = one.read(textOf(one, env));
+    if (reading.ok) values[key] = reading.value;
+    else errors.push({ field: one.names[0], message: reading.message });
+  }
+  const host = values["host"];
+  if (typeof host === "string" && !LOOPBACK.has(host)) {
+    errors.push({
+      field: "HOST",
+      message:
+        "must be a loopback address while there are no API keys: put an authenticating proxy in front",
+    });
+  }
+  if (errors.length > 0) {
+    const list = errors.map(({ field, message }) => `${field} ${message}`).join("; ");
+    throw new Problem("config_invalid", `${list}.`, { errors });
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each key was filled by its own setting's reader above, which the compiler cannot follow
+  return values as unknown as Config;
+}
+
+/** The format that logs have when `LOG_FORMAT` is empty. */
+export function logFormatOf(config: Pick<Config, "logFormat" | "environment">): "json" | "console" {
+  if (config.logFormat !== undefined) return config.logFormat;
+  return config.environment === "development" || config.environment === "testing"
+    ? "console"
+    : "json";
+}
+
+/** The level that logs have when `LOG_LEVEL` is empty. */
+export function logLevelOf(config: Pick<Config, "logLevel" | "environment">): LogLevel {
+  return config.logLevel ?? (config.environment === "staging" ? "debug" : "info");
+}
+
+/** The settings in force as `NAME=value` lines, for `slipstream config print`. */
+export function printConfig(env: Readonly<Record<string, string | undefined>>): string {
+  return Object.values(SETTINGS)
+    .map((one) => `${one.names[0]}=${textOf(one, env)}\n`)
+    .join("");
+}
+
+/** `docs/configuration.md`, generated. */
+export function configurationDocs(): string {
+  const rows = Object.values(SETTINGS).map((one: Setting<unknown>) => {
+    const [name, ...aliases] = one.names;
+    const also = aliases.length > 0 ? ` (or \`${aliases.join("`, `")}\`)` : "";
+    return `| \`${name}\`${also} | ${one.fallback === "" ? "" : `\`${one.fallback}\``} | ${one.accepts} | ${one.docs} |`;
+  });
+  return [
+    "# Configuration",
+    "",
+    "<!-- Generated by `bun run gen`; edit src/config.ts instead. -->",
+    "",
+    "Settings come from the environment, then from a `.env` file in the working folder, then from the defaults below.",
+    "A wrong one stops the start with exit code 78, and all wrong ones are named at once; `slipstream config check` says so without starting.",
+    "",
+    "| setting | default | accepts | what it does |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+/** `.env.example` or `.env.production.example`, generated: every setting with its docs, commented out at its default. */
+export function envExample(profile: "development" | "production"): string {
+  const blocks = Object.values(SETTINGS).map((one: Setting<unknown>) => {
+    const special = profile === "production" ? one.production : undefined;
+    const remark = special ? `\n# ${special.remark}.` : "";
+    const line = special ? `${one.names[0]}=${special.value}` : `# ${one.names[0]}=${one.fallback}`;
+    return `# ${one.docs}\n# Accepts: ${one.accepts}.${remark}\n${line}\n`;
+  });
+  return `# Settings of Slipstream (${profile}). Generated by \`bun run gen\`.\n\n${blocks.join("\n")}`;
+}

@@ -1,0 +1,144 @@
+import { availableParallelism } from "node:os";
+import type { CountTokens, ModelInfo } from "../embedding/embedder.ts";
+import { listModels, modelInfo } from "../embedding/open-embedder.ts";
+import { limits } from "../limits.ts";
+import { Problem } from "../problems.ts";
+import type { CollectionRow, Commit, Store } from "../store/store.ts";
+import type { CreateVectorIndex, Neighbour, VectorSearch } from "../vectors/vector-index.ts";
+import { ChildPool } from "./child-pool.ts";
+import { Indexes } from "./indexes.ts";
+import { Models } from "./models.ts";
+import { Passages } from "./passages.ts";
+
+/** The name of the model of collections whose vectors are the caller's. */
+export const NO_MODEL = "none";
+
+export interface EngineOptions {
+  createIndex: CreateVectorIndex;
+  /** Embedding children; 0 embeds in this process, undefined lets the machine decide. */
+  children: number | undefined;
+}
+
+/**
+ * Embedding and vector search for the features: queries in this process, documents in children of it. Vector indexes
+ * follow the store's commits.
+ */
+export class Engine implements AsyncDisposable {
+  readonly #models = new Models();
+  readonly #pool: ChildPool | undefined;
+  readonly #indexes: Indexes;
+  readonly #passages: Passages;
+  readonly #store: Store;
+
+  /** Fills every collection's index and goes on with what was waiting to be embedded. */
+  static async open(store: Store, options: EngineOptions): Promise<Engine> {
+    const engine = new Engine(store, options);
+    store.onCommit((commit) => engine.#apply(commit));
+    for (const collection of await store.collections()) await engine.openCollection(collection);
+    engine.#passages.start();
+    return engine;
+  }
+
+  private constructor(store: Store, { createIndex, children }: EngineOptions) {
+    const count = children ?? Math.min(4, Math.max(1, availableParallelism() - 1));
+    this.#store = store;
+    this.#pool = count === 0 ? undefined : new ChildPool(count);
+    this.#indexes = new Indexes(createIndex);
+    this.#passages = new Passages(store, (model, texts) => this.#embedBatch(model, texts));
+  }
+
+  openCollection(collection: CollectionRow): Promise<void> {
+    return this.#indexes.open(this.#store, collection);
+  }
+
+  dropCollection(collectionKey: number): Promise<void> {
+    return this.#indexes.drop(collectionKey);
+  }
+
+  /** Live vectors of all collections. */
+  get vectors(): number {
+    return this.#indexes.vectors;
+  }
+
+  /** What is known of an installed model. @throws Problem `unknown_model` */
+  model(name: string): ModelInfo {
+    return modelInfo(name);
+  }
+
+  /** The installed models. */
+  models(): ModelInfo[] {
+    return listModels();
+  }
+
+  /** Counts tokens as a model does. @throws Problem `unknown_model`, `model_damaged`, `native_missing` */
+  async tokenCounter(model: string): Promise<CountTokens> {
+    const embedder = await this.#models.open(model);
+    return (text) => embedder.countTokens(text);
+  }
+
+  /** A query's vector in a collection's space, or undefined where the model finds nothing in the text. */
+  async embedQuery(collection: CollectionRow, text: string): Promise<Float32Array | undefined> {
+    requireSameWeights(collection);
+    const embedder = await this.#models.open(collection.model);
+    return (await embedder.embed([text]))[0];
+  }
+
+  /** One vector per text; many texts go to the children. @throws Problem `busy`, `embedding_failed`, `unknown_model` */
+  async embed(model: ModelInfo, texts: readonly string[]): Promise<(Float32Array | undefined)[]> {
+    if (texts.length <= limits.embeddingInlineMax)
+      return (await this.#models.open(model.name)).embed(texts);
+    const batches: Promise<(Float32Array | undefined)[]>[] = [];
+    for (let start = 0; start < texts.length; start += limits.embeddingBatchMax) {
+      batches.push(
+        this.#embedBatch(model.name, texts.slice(start, start + limits.embeddingBatchMax)),
+      );
+    }
+    return (await Promise.all(batches)).flat();
+  }
+
+  /** The chunks nearest to a vector, best first, as the vector index promises. */
+  nearest(collection: CollectionRow, search: VectorSearch): Neighbour[] {
+    return this.#indexes.of(collection.key).search(search);
+  }
+
+  /** Vectors of one collection that can be found now. */
+  vectorsOf(collection: CollectionRow): number {
+    return this.#indexes.of(collection.key).size;
+  }
+
+  /** Resolves when all that was committed before the call can be found by meaning, or when the signal ends the wait. */
+  caughtUp(signal: AbortSignal): Promise<void> {
+    return this.#passages.caughtUp(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Children first: the passages' loop may be waiting for one, and what it had is still marked as waiting in the store.
+    const stopping = this.#passages[Symbol.asyncDispose]();
+    await this.#pool?.[Symbol.asyncDispose]();
+    await stopping;
+    await this.#models[Symbol.asyncDispose]();
+    await this.#indexes[Symbol.asyncDispose]();
+  }
+
+  #apply(commit: Commit): void {
+    this.#indexes.apply(commit);
+    this.#passages.apply(commit);
+  }
+
+  async #embedBatch(
+    model: string,
+    texts: readonly string[],
+  ): Promise<(Float32Array | undefined)[]> {
+    if (this.#pool !== undefined) return this.#pool.embed(model, texts);
+    return (await this.#models.open(model)).embed(texts);
+  }
+}
+
+/** @throws Problem `model_mismatch` where the collection's vectors were made by other weights than are installed now */
+export function requireSameWeights({ model, modelSha256 }: CollectionRow): void {
+  if (model === NO_MODEL || modelInfo(model).sha256 === modelSha256) return;
+  throw new Problem(
+    "model_mismatch",
+    `The weights of ${model} are not those that embedded this collection; make a new collection and ingest again.`,
+  );
+}

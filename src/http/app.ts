@@ -1,0 +1,60 @@
+import { Elysia } from "elysia";
+import type { Collections } from "../collections/collections.ts";
+import type { Documents } from "../documents/documents.ts";
+import type { Idempotency } from "../documents/idempotency.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Search } from "../search/search.ts";
+import type { StoreRead } from "../store/store.ts";
+import { noRouteProblem } from "./allowed-methods.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { isNdjson } from "./ndjson.ts";
+import { problemResponse, toProblem } from "./problem-response.ts";
+import { readJson } from "./read-body.ts";
+import { scopeOf } from "./request-scope.ts";
+import { aliasRoutes } from "./routes/aliases.ts";
+import { collectionRoutes } from "./routes/collections.ts";
+import { docsRoutes } from "./routes/docs.ts";
+import { documentRoutes } from "./routes/documents.ts";
+import { openAiRoutes } from "./routes/openai.ts";
+import { operationsRoutes } from "./routes/operations.ts";
+import { searchRoutes } from "./routes/search.ts";
+
+export interface AppDeps {
+  store: StoreRead;
+  engine: Engine;
+  collections: Collections;
+  documents: Documents;
+  idempotency: Idempotency;
+  search: Search;
+  lifecycle: Lifecycle;
+}
+
+/**
+ * The whole HTTP surface. Hooks reach only what is used after them, so problems and the body's parser come first.
+ * `normalize` off: a field that we do not know is an error and is not dropped in silence.
+ */
+export const createApp = (deps: AppDeps) => {
+  const app = new Elysia({ name: "slipstream", normalize: false })
+    .onError({ as: "global" }, ({ code, error, request, path }) => {
+      const { problem, allow } =
+        code === "NOT_FOUND"
+          ? noRouteProblem(app.routes, path)
+          : { problem: toProblem(code, error), allow: undefined };
+      const scope = scopeOf(request);
+      scope.error = problem.code === "internal" ? (problem.cause ?? error) : problem;
+      const response = problemResponse(problem, scope.requestId, path);
+      if (allow !== undefined) response.headers.set("allow", allow);
+      return response;
+    })
+    .onParse({ as: "global" }, ({ request }) => (isNdjson(request) ? null : readJson(request)))
+    .use(operationsRoutes(deps))
+    .use(collectionRoutes(deps))
+    .use(aliasRoutes(deps))
+    .use(documentRoutes(deps))
+    .use(searchRoutes(deps))
+    .use(openAiRoutes(deps))
+    .use(docsRoutes());
+  return app;
+};
+
+export type App = ReturnType<typeof createApp>;

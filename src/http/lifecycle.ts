@@ -1,0 +1,4 @@
+/** Where the server stands: probes and the front ask it, boot and drain move it. */
+export interface Lifecycle {
+  state: "starting" | "ready" | "draining";
+}

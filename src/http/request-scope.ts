@@ -1,0 +1,28 @@
+/** What belongs to one request from its first byte to its log line. */
+export interface RequestScope {
+  requestId: string;
+  /** The error that was answered, for the log. */
+  error: unknown;
+  /** Lets the connection stay silent for as long as the answer takes. */
+  keepOpen: () => void;
+}
+
+const scopes = new WeakMap<Request, RequestScope>();
+
+/** Names the scope of a request for the handlers that get the request. */
+export function setScope(request: Request, scope: RequestScope): void {
+  scopes.set(request, scope);
+}
+
+/** The scope of a request; one of its own for a request that did not come through the front. */
+export function scopeOf(request: Request): RequestScope {
+  const known = scopes.get(request);
+  if (known !== undefined) return known;
+  const fresh: RequestScope = {
+    requestId: crypto.randomUUID(),
+    error: undefined,
+    keepOpen: () => {},
+  };
+  scopes.set(request, fresh);
+  return fresh;
+}

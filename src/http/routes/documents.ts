@@ -1,0 +1,153 @@
+import { Type, type TSchema } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { Elysia } from "elysia";
+import type { Collections } from "../../collections/collections.ts";
+import {
+  DeleteDocumentsSchema,
+  DeleteResultSchema,
+  DocumentInputSchema,
+  DocumentSchema,
+  UpsertDocumentsSchema,
+  UpsertResultSchema,
+} from "../../contract/documents.ts";
+import { ListQuerySchema, NameSchema, pageOf } from "../../contract/shared.ts";
+import type { Documents } from "../../documents/documents.ts";
+import type { Idempotency } from "../../documents/idempotency.ts";
+import { limits } from "../../limits.ts";
+import { Problem } from "../../problems.ts";
+import type { CollectionRow } from "../../store/store.ts";
+import { decodeCursor, pageLimit, toPage } from "../cursor.ts";
+import { isNdjson } from "../ndjson.ts";
+import { shapeProblem } from "../problem-response.ts";
+import { parseJsonText } from "../read-body.ts";
+import { scopeOf } from "../request-scope.ts";
+import { upsertStream } from "../upsert-stream.ts";
+
+const params = Type.Object({ name: NameSchema });
+const documentParams = Type.Object({ name: NameSchema, id: Type.String({ minLength: 1 }) });
+const detail = { tags: ["Documents"] };
+const upsertBody = TypeCompiler.Compile(UpsertDocumentsSchema);
+/** Written by hand, since one path takes a JSON body and a stream, and only one of them has a schema to be parsed by. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TypeBox schema is a JSON Schema, and so an OpenAPI one; the two packages' types do not know of each other
+const asOpenApi = (schema: TSchema) => schema as unknown as { type: "object" };
+const upsertDetail = {
+  ...detail,
+  requestBody: {
+    required: true,
+    content: {
+      "application/json": {
+        schema: asOpenApi(Type.Object({ documents: Type.Array(DocumentInputSchema) })),
+      },
+      "application/x-ndjson": { schema: asOpenApi(DocumentInputSchema) },
+    },
+  },
+  description:
+    "Writes documents; the same id replaces. With Content-Type application/x-ndjson the body is any number of documents, one a line, and the answer one result a line.",
+};
+const WaitSchema = Type.Object({
+  wait: Type.Optional(
+    Type.Literal("indexed", { description: "Answer when the vectors are searchable" }),
+  ),
+});
+
+export interface DocumentRouteDeps {
+  collections: Collections;
+  documents: Documents;
+  idempotency: Idempotency;
+}
+
+/** The write path and plain reads of documents. */
+export const documentRoutes = (deps: DocumentRouteDeps) =>
+  new Elysia({ name: "document-routes", prefix: "/api/v1/collections/:name/documents" })
+    .post(
+      "",
+      async ({ params: { name }, query: { wait }, body, request }) => {
+        const collection = await deps.collections.require(name);
+        const options = { wait: wait === "indexed", key: keyOf(deps, request, collection) };
+        if (options.wait) scopeOf(request).keepOpen();
+        if (isNdjson(request)) return upsertStream(deps, request, { ...options, collection });
+        return Response.json(await upsertOnce(deps, body, { ...options, collection }));
+      },
+      {
+        params,
+        query: WaitSchema,
+        response: { 200: UpsertResultSchema },
+        detail: upsertDetail,
+      },
+    )
+    .get(
+      "",
+      async ({ params: { name }, query }) => {
+        const collection = await deps.collections.require(name);
+        const limit = pageLimit(query.limit);
+        const filter = query.filter === undefined ? undefined : parseJsonText(query.filter);
+        const page = { filter, after: decodeCursor(query.cursor), limit: limit + 1 };
+        return toPage(await deps.documents.list(collection, page), limit, (item) => item.id);
+      },
+      {
+        params,
+        query: Type.Composite([
+          ListQuerySchema,
+          Type.Object({ filter: Type.Optional(Type.String({ description: "A filter as JSON" })) }),
+        ]),
+        response: { 200: pageOf(DocumentSchema) },
+        detail,
+      },
+    )
+    .get(
+      "/:id",
+      async ({ params: { name, id } }) =>
+        deps.documents.get(await deps.collections.require(name), id),
+      { params: documentParams, response: { 200: DocumentSchema }, detail },
+    )
+    .delete(
+      "/:id",
+      async ({ params: { name, id }, status }) => {
+        await deps.documents.delete(await deps.collections.require(name), id);
+        return status(204, undefined);
+      },
+      { params: documentParams, response: { 204: Type.Void() }, detail },
+    )
+    .post(
+      "/delete",
+      async ({ params: { name }, body: { ids, filter } }) => {
+        if ((ids === undefined) === (filter === undefined)) {
+          throw new Problem("invalid_request", "Give either ids or a filter.");
+        }
+        const collection = await deps.collections.require(name);
+        const deleted =
+          ids === undefined
+            ? await deps.documents.deleteMatching(collection, filter)
+            : await deps.documents.deleteIds(collection, ids);
+        return { deleted, sequence: deps.documents.sequence() };
+      },
+      { params, body: DeleteDocumentsSchema, response: { 200: DeleteResultSchema }, detail },
+    );
+
+function keyOf(
+  { idempotency }: DocumentRouteDeps,
+  request: Request,
+  collection: CollectionRow,
+): string | undefined {
+  const header = request.headers.get("idempotency-key");
+  return header === null ? undefined : idempotency.key(header, `documents:${collection.key}`);
+}
+
+async function upsertOnce(
+  { documents, idempotency }: DocumentRouteDeps,
+  body: unknown,
+  { collection, wait, key }: { collection: CollectionRow; wait: boolean; key: string | undefined },
+) {
+  if (!upsertBody.Check(body)) throw shapeProblem(upsertBody.Errors(body), "body");
+  const write = async () => {
+    const idOf =
+      key === undefined ? undefined : (index: number) => idempotency.documentId(key, index);
+    return documents.upsert(collection, body.documents, idOf);
+  };
+  const result =
+    key === undefined
+      ? await write()
+      : await idempotency.once(key, JSON.stringify(body.documents), write);
+  if (wait) await documents.caughtUp(AbortSignal.timeout(limits.waitIndexedMsMax));
+  return { ...result, pending_embeddings: await documents.pending(collection) };
+}

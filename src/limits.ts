@@ -1,0 +1,70 @@
+/** Every bound in one place, each with its reason. A request past one is refused with a problem; nothing is cut silently. */
+export const limits = {
+  /** Largest JSON body. A thousand documents of 8 KB; a bigger load belongs in an NDJSON stream. */
+  jsonBodyBytesMax: 8 * 1024 * 1024,
+  /** Largest line of an NDJSON stream: one document with its vector and metadata. */
+  ndjsonLineBytesMax: 4 * 1024 * 1024,
+  /** Nesting of a JSON body. Ours need five levels, filters a few more; a parser bomb needs thousands. */
+  jsonDepthMax: 32,
+  /** Sum of request bodies being read at once. Past it new bodies are refused, so that memory has a ceiling. */
+  bodyBytesInFlightMax: 256 * 1024 * 1024,
+  /** Documents in one JSON request. */
+  documentsPerRequestMax: 1000,
+  /** Documents in one transaction: past a hundred a bigger one gains nothing and holds readers up for 100 ms. */
+  documentsPerTransactionMax: 100,
+  /** Result lines held for a client that writes an NDJSON stream and does not read the answers. */
+  ndjsonResultBytesMax: 1024 * 1024,
+  documentIdBytesMax: 512,
+  titleBytesMax: 8 * 1024,
+  /** Text of one document: a long book chapter. Larger files are split by whoever reads them. */
+  textBytesMax: 2 * 1024 * 1024,
+  metadataBytesMax: 64 * 1024,
+  collectionNameBytesMax: 64,
+  collectionsMax: 1000,
+  aliasesMax: 1000,
+  dimensionsMax: 4096,
+  /** Tokens of one chunk, [CLS] and [SEP] included: the model's own window. */
+  chunkTokensMax: 256,
+  chunksPerDocumentMax: 20_000,
+  /** Query text; what lies past the model's window is not embedded, but keywords are read from all of it. */
+  queryBytesMax: 8 * 1024,
+  kMax: 1000,
+  offsetMax: 10_000,
+  /** Distinct query terms given to the keyword index: 5,000 of them once took 32 s of one core. */
+  keywordTermsMax: 32,
+  filterNodesMax: 64,
+  filterDepthMax: 8,
+  filterValuesMax: 1000,
+  fieldPathBytesMax: 256,
+  facetFieldsMax: 10,
+  facetValuesMax: 100,
+  /** Searches in one multi-search request. */
+  searchesPerRequestMax: 32,
+  listLimitMax: 1000,
+  listLimitDefault: 50,
+  /** One text for /v1/embeddings; the model reads its first tokens only. */
+  embeddingInputBytesMax: 64 * 1024,
+  /** Texts in one /v1/embeddings request, OpenAI's own bound. */
+  embeddingInputsMax: 2048,
+  /** Passages handed to an embedding child in one message: one message is at most a quarter second of a transformer's time. */
+  embeddingBatchMax: 16,
+  /** Batches that may wait for an embedding child; past it callers are told that the server is busy. */
+  embeddingBatchesQueuedMax: 512,
+  /** From that many texts on a request is embedded by the children, so that it does not hold other requests up. */
+  embeddingInlineMax: 4,
+  /** Longest time for one batch, the start of a child and the loading of its model included. */
+  embeddingBatchMsMax: 60_000,
+  /** Chunks read from the store at once by the background embedder. */
+  pendingReadMax: 256,
+  /** Vectors read from the store at once when an index is filled at boot. */
+  vectorsReadMax: 2000,
+  /** Lines waiting for the log writer before new ones are dropped and counted. */
+  logLinesBufferedMax: 65_536,
+  requestIdBytesMax: 128,
+  /** Longest wait for `?wait=indexed`; past it the answer is 200 with what is still pending. */
+  waitIndexedMsMax: 600_000,
+  idempotencyKeysMax: 10_000,
+  idempotencyKeyBytesMax: 255,
+  /** One file given to the CLI's ingest. */
+  ingestFileBytesMax: 256 * 1024 * 1024,
+} as const;

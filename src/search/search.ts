@@ -1,0 +1,232 @@
+import type { Hit, SearchRequest, SearchResult } from "../contract/search.ts";
+import type { Engine } from "../engine/engine.ts";
+import { limits } from "../limits.ts";
+import { Problem } from "../problems.ts";
+import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
+import { fuse, type Fused, type Ranked } from "./fuse.ts";
+import { planSearch, type SearchPlan } from "./plan.ts";
+import { keywordSide, semanticSide, type SideOptions } from "./sides.ts";
+import { findTerms, indexForm } from "./terms.ts";
+
+export interface SearchDeps {
+  store: StoreRead;
+  engine: Engine;
+  /** Hits of a search that does not say. */
+  kDefault: number;
+}
+
+/** Candidates of each side of a hybrid search, so that the weights work on the same scale for k 1 and k 100. */
+const CANDIDATES_MIN = 100;
+
+/** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
+const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
+
+interface Found {
+  fused: Fused[];
+  candidates: { semantic: number; keyword: number };
+  timings: Record<string, number>;
+}
+
+/** The read path: plan, both sides, fuse, fill up, fetch what is shown. */
+export function createSearch(deps: SearchDeps) {
+  const { store, engine } = deps;
+  return {
+    /** @throws Problem as `planSearch`; `not_ready`, `model_mismatch`, `embedding_failed` */
+    async search(collection: CollectionRow, request: SearchRequest): Promise<SearchResult> {
+      const start = performance.now();
+      if ((request.min_sequence ?? 0) > store.sequence) {
+        throw new Problem("not_ready", "The change of min_sequence has not happened here.", {
+          retryAfterMs: 1000,
+        });
+      }
+      const plan = planSearch(request, collection, deps);
+      const found = await find(deps, plan);
+      const { page, chunks } = await fetchPage(store, plan, found);
+      const shown = page.flatMap((one) => {
+        const chunk = chunks.get(one.chunkKey);
+        return chunk === undefined ? [] : [toHit(one, chunk, plan)];
+      });
+      return {
+        hits: shown,
+        ...(await extras(store, plan, found)),
+        took_ms: milliseconds(start),
+        model: collection.model,
+        sequence: store.sequence,
+      };
+    },
+    engine,
+  };
+}
+
+export type Search = ReturnType<typeof createSearch>;
+
+async function find(deps: SearchDeps, plan: SearchPlan): Promise<Found> {
+  const wanted = plan.k + plan.offset;
+  const count = plan.mode === "hybrid" ? Math.max(CANDIDATES_MIN, wanted) : wanted;
+  const options: SideOptions = { collection: plan.collection, groupBy: plan.groupBy, count };
+  const timings: Record<string, number> = {};
+  const semantic =
+    plan.mode === "keyword" ? [] : await semantically(deps, plan, { options, timings });
+  const start = performance.now();
+  const keyword = plan.mode === "semantic" ? [] : await keywordSide(deps.store, options, plan);
+  timings["keyword_ms"] = milliseconds(start);
+  return {
+    fused: rank(plan, { semantic, keyword }),
+    candidates: { semantic: semantic.length, keyword: keyword.length },
+    timings,
+  };
+}
+
+async function semantically(
+  deps: SearchDeps,
+  plan: SearchPlan,
+  { options, timings }: { options: SideOptions; timings: Record<string, number> },
+): Promise<Ranked[]> {
+  const start = performance.now();
+  const vector = plan.vector ?? (await deps.engine.embedQuery(plan.collection, plan.query));
+  timings["embed_ms"] = milliseconds(start);
+  if (vector === undefined) {
+    // Words remain in a hybrid search; a semantic one has nothing to go by.
+    if (plan.mode === "hybrid") return [];
+    throw new Problem("empty_text", `${plan.collection.model} knows no word of the query.`);
+  }
+  const filtering = performance.now();
+  const allowed =
+    plan.filter && (await deps.store.chunksMatching(plan.collection.key, plan.filter));
+  timings["filter_ms"] = milliseconds(filtering);
+  const searching = performance.now();
+  const ranked = await semanticSide(deps, options, { vector, allowed });
+  timings["semantic_ms"] = milliseconds(searching);
+  return ranked;
+}
+
+/** One side alone keeps its own scores: cosine or BM25. */
+function rank(
+  { mode, fusion }: SearchPlan,
+  sides: { semantic: Ranked[]; keyword: Ranked[] },
+): Fused[] {
+  if (mode === "hybrid") return fuse(sides, fusion);
+  const alone = fuse(sides, { method: "rrf", weight: mode === "semantic" ? 1 : 0 });
+  return alone.map((one) => ({
+    ...one,
+    score: one.semantic ?? one.keyword ?? 0,
+    semanticShare: 0,
+    keywordShare: 0,
+  }));
+}
+
+/** The page that was asked for, filled up with documents that match the filter and have no vector yet. */
+async function fetchPage(
+  store: StoreRead,
+  plan: SearchPlan,
+  { fused }: Found,
+): Promise<{ page: Fused[]; chunks: Map<number, ChunkHit> }> {
+  const { k, offset, mode, minScore } = plan;
+  const good = fused.filter((one) => one.score >= minScore);
+  const page = good.slice(offset, offset + k);
+  if (mode !== "keyword" && plan.groupBy === "document" && UNSEEN_SCORE[mode] >= minScore) {
+    page.push(
+      ...(await unseen(store, plan, {
+        fused,
+        missing: k - page.length,
+        score: UNSEEN_SCORE[mode],
+      })),
+    );
+  }
+  return { page, chunks: await store.hits(page.map((one) => one.chunkKey)) };
+}
+
+async function unseen(
+  store: StoreRead,
+  plan: SearchPlan,
+  { fused, missing, score }: { fused: readonly Fused[]; missing: number; score: number },
+): Promise<Fused[]> {
+  if (missing <= 0) return [];
+  const skip = Math.max(0, plan.offset - fused.length);
+  const rows = await store.documentsMatching(plan.collection.key, {
+    ...(plan.filter === undefined ? {} : { filter: plan.filter }),
+    without: fused.map((one) => one.unit),
+    limit: missing + skip,
+  });
+  const nothing = { semantic: null, keyword: null, semanticRank: null, keywordRank: null };
+  return rows.slice(skip).map(({ documentKey, chunkKey }) => {
+    return { unit: documentKey, chunkKey, score, semanticShare: 0, keywordShare: 0, ...nothing };
+  });
+}
+
+function toHit(one: Fused, chunk: ChunkHit, plan: SearchPlan): Hit {
+  const { fields } = plan;
+  return {
+    id: chunk.id,
+    chunk: { index: chunk.position, start: chunk.start, end: chunk.end, heading: chunk.heading },
+    score: one.score,
+    ...(plan.explain ? { scores: toScores(one) } : {}),
+    ...(fields.has("title") ? { title: chunk.title } : {}),
+    ...(fields.has("text") ? { text: chunk.text } : {}),
+    highlights: plan.highlight ? highlights(chunk, plan) : [],
+    ...(fields.has("metadata") ? { metadata: chunk.metadata } : {}),
+  };
+}
+
+function toScores(one: Fused): NonNullable<Hit["scores"]> {
+  return {
+    semantic: one.semantic,
+    keyword: one.keyword,
+    semantic_share: one.semanticShare,
+    keyword_share: one.keywordShare,
+    semantic_rank: one.semanticRank,
+    keyword_rank: one.keywordRank,
+  };
+}
+
+function highlights(chunk: ChunkHit, { terms, fields }: SearchPlan): Hit["highlights"] {
+  const forms = new Set(terms.map(indexForm));
+  return (["title", "text"] as const).flatMap((field) => {
+    const text = fields.has(field) ? chunk[field] : null;
+    return text === null ? [] : findTerms(text, forms).map((span) => ({ field, ...span }));
+  });
+}
+
+async function extras(
+  store: StoreRead,
+  plan: SearchPlan,
+  found: Found,
+): Promise<Pick<SearchResult, "total_estimate" | "facets" | "explain">> {
+  const scope = plan.filter === undefined ? {} : { filter: plan.filter };
+  const facets: NonNullable<SearchResult["facets"]> = {};
+  for (const { name, path } of plan.facets) {
+    facets[name] = await store.facet(plan.collection.key, {
+      path,
+      ...scope,
+      limit: limits.facetValuesMax,
+    });
+  }
+  return {
+    ...(plan.facets.length > 0 ? { facets } : {}),
+    ...(plan.explain
+      ? { total_estimate: await countMatching(store, plan), explain: explanation(plan, found) }
+      : {}),
+  };
+}
+
+async function countMatching(
+  store: StoreRead,
+  { mode, terms, filter, collection }: SearchPlan,
+): Promise<number> {
+  if (mode !== "keyword") return store.countDocuments(collection.key, filter);
+  const scope = filter === undefined ? {} : { filter };
+  return terms.length === 0
+    ? 0
+    : store.countKeyword({ collectionKey: collection.key, terms, ...scope });
+}
+
+function explanation(
+  { mode, fusion, terms }: SearchPlan,
+  { candidates, timings }: Found,
+): Record<string, unknown> {
+  return { mode, ...(mode === "hybrid" ? { fusion } : {}), terms, candidates, timings };
+}
+
+function milliseconds(start: number): number {
+  return Math.round((performance.now() - start) * 1000) / 1000;
+}

@@ -1,0 +1,54 @@
+import { stemmer } from "stemmer";
+import { limits } from "../limits.ts";
+
+/**
+ * English words so common that ranking by them changes nothing and costs most of a search: each matches nearly every
+ * text, and BM25 gives it no weight.
+ */
+const STOP_WORDS = new Set(
+  "a an and are as at be but by for from had has have i if in into is it its of on or s such t that the their then there these they this to was were which will with".split(
+    " ",
+  ),
+);
+
+/** A run of letters, digits and marks: what the keyword index's tokenizer (unicode61) takes for a word. */
+const WORD = /[\p{L}\p{N}\p{M}\p{Co}]+/gu;
+
+/** Texts are read for words this far; a query past it has more words than are looked up anyway. */
+const WORDS_READ_MAX = 512;
+
+/** The distinct words of a query for the keyword index, in order, stop words left out where others remain. */
+export function queryTerms(query: string): string[] {
+  const words = new Set<string>();
+  for (const [word] of query.matchAll(WORD)) {
+    words.add(word.toLowerCase());
+    if (words.size >= WORDS_READ_MAX) break;
+  }
+  const telling = [...words].filter((word) => !STOP_WORDS.has(word));
+  return (telling.length > 0 ? telling : [...words]).slice(0, limits.keywordTermsMax);
+}
+
+/**
+ * The form under which the keyword index knows a word: folded case, no diacritics, Porter's stem (M. F. Porter, "An
+ * algorithm for suffix stripping", 1980), as FTS5's `porter unicode61 remove_diacritics 2`.
+ */
+export function indexForm(word: string): string {
+  const folded = word
+    .normalize("NFKD")
+    .replaceAll(/\p{M}+/gu, "")
+    .toLowerCase();
+  return /^[a-z]+$/.test(folded) ? stemmer(folded) : folded;
+}
+
+/** Where a text has one of the words, in any of their forms; UTF-16 code units, half-open, in order. */
+export function findTerms(
+  text: string,
+  forms: ReadonlySet<string>,
+): { start: number; end: number }[] {
+  const found: { start: number; end: number }[] = [];
+  for (const match of text.matchAll(WORD)) {
+    if (forms.has(indexForm(match[0])))
+      found.push({ start: match.index, end: match.index + match[0].length });
+  }
+  return found;
+}

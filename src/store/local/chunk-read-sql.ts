@@ -1,0 +1,59 @@
+import type { Database } from "bun:sqlite";
+import { limits } from "../../limits.ts";
+import type { Filter } from "../filter.ts";
+import type { ChunkHit, PendingChunk } from "../store.ts";
+import { andFilter } from "./filter-sql.ts";
+
+/** The SQL that reads chunks and vectors. */
+export function chunkReadSql(db: Database) {
+  const documentsOfChunks = db.prepare<{ key: number; documentKey: number }, [string]>(
+    "SELECT key, document_key AS documentKey FROM chunks WHERE key IN (SELECT value FROM json_each(?))",
+  );
+  const hits = db.prepare<Omit<ChunkHit, "metadata"> & { metadata: string }, [string]>(
+    `SELECT c.key AS chunkKey, c.document_key AS documentKey, d.id, d.title, c.text, d.metadata, c.position, c.start,
+            c."end", c.heading
+     FROM chunks c JOIN documents d ON d.key = c.document_key WHERE c.key IN (SELECT value FROM json_each(?))`,
+  );
+  const pending = db.prepare<PendingChunk, [number, number]>(
+    `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
+     FROM chunks c JOIN documents d ON d.key = c.document_key
+     WHERE c.state = 0 AND c.key > ? ORDER BY c.key LIMIT ?`,
+  );
+  const pendingTotal = db.prepare<{ count: number }, []>(
+    "SELECT count(*) AS count FROM chunks WHERE state = 0",
+  );
+  const vectors = db.prepare<{ key: number; vector: Uint8Array }, [number, number, number]>(
+    `SELECT c.key, v.vector FROM chunks c JOIN vectors v ON v.chunk_key = c.key
+     WHERE c.collection_key = ? AND c.key > ? ORDER BY c.key LIMIT ?`,
+  );
+
+  return {
+    chunksMatching(collectionKey: number, filter: Filter): Set<number> {
+      const only = andFilter(filter);
+      using select = db.prepare<{ key: number }, (string | number)[]>(
+        `SELECT c.key FROM documents d JOIN chunks c ON c.document_key = d.key WHERE d.collection_key = ?${only.sql}`,
+      );
+      return new Set(select.all(collectionKey, ...only.values).map((row) => row.key));
+    },
+    documentsOfChunks: (keys: readonly number[]): Map<number, number> =>
+      new Map(documentsOfChunks.all(JSON.stringify(keys)).map((row) => [row.key, row.documentKey])),
+    hits: (keys: readonly number[]): Map<number, ChunkHit> =>
+      new Map(
+        hits
+          .all(JSON.stringify(keys))
+          .map((row) => [row.chunkKey, { ...row, metadata: JSON.parse(row.metadata) }]),
+      ),
+    pending: (after: number, limit: number): PendingChunk[] => pending.all(after, limit),
+    pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
+    /** One slice of a collection's vectors, in key order. */
+    vectors: (collectionKey: number, after: number): { key: number; vector: Float32Array }[] =>
+      vectors
+        .all(collectionKey, after, limits.vectorsReadMax)
+        .map((row) => ({ key: row.key, vector: floatsOf(row.vector) })),
+  };
+}
+
+/** A copy, since SQLite's bytes need not lie at a multiple of four. */
+function floatsOf(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.slice().buffer);
+}

@@ -1,0 +1,34 @@
+import type { Database } from "bun:sqlite";
+import { limits } from "../../limits.ts";
+
+/** The SQL that removes a collection: hidden first, then its rows slice by slice. */
+export function dropSql(db: Database) {
+  const hide = db.prepare<unknown, [number]>("UPDATE collections SET name = NULL WHERE key = ?");
+  const removeAliases = db.prepare<unknown, [number]>(
+    "DELETE FROM aliases WHERE collection_key = ?",
+  );
+  const hidden = db.prepare<{ key: number }, []>("SELECT key FROM collections WHERE name IS NULL");
+  const removeDocuments = db.prepare<unknown, [number, number]>(
+    "DELETE FROM documents WHERE key IN (SELECT key FROM documents WHERE collection_key = ? LIMIT ?)",
+  );
+  const removeChanges = db.prepare<unknown, [number, number]>(
+    "DELETE FROM changes WHERE sequence IN (SELECT sequence FROM changes WHERE collection_key = ? LIMIT ?)",
+  );
+  const remove = db.prepare<unknown, [number]>("DELETE FROM collections WHERE key = ?");
+  return {
+    hide(key: number): void {
+      hide.run(key);
+      removeAliases.run(key);
+    },
+    hidden: (): number[] => hidden.all().map((row) => row.key),
+    /** True while rows remain. */
+    removeSlice(key: number): boolean {
+      const slice = limits.documentsPerTransactionMax;
+      const changes =
+        removeDocuments.run(key, slice).changes + removeChanges.run(key, slice * 10).changes;
+      if (changes > 0) return true;
+      remove.run(key);
+      return false;
+    },
+  };
+}

@@ -1,0 +1,293 @@
+import type { Database } from "bun:sqlite";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Fusion } from "../../contract/collections.ts";
+import { limits } from "../../limits.ts";
+import { assert } from "../../problems.ts";
+import { getLogger } from "../../telemetry/logs.ts";
+import type { Filter } from "../filter.ts";
+import type {
+  ChunkVector,
+  CollectionRow,
+  Commit,
+  DocumentPage,
+  DocumentWrite,
+  KeywordSearch,
+  NewCollection,
+  Store,
+  StoredAnswer,
+  WrittenDocument,
+} from "../store.ts";
+import { aliasSql, collectionSql } from "./collection-sql.ts";
+import { documentWriteSql, type CommitDraft } from "./document-sql.ts";
+import { dropSql } from "./drop-sql.ts";
+import { factSql } from "./fact-sql.ts";
+import { keywordSql } from "./keyword-sql.ts";
+import { DataLock } from "./lock.ts";
+import { migrateUp } from "./migrations.ts";
+import { openDatabase, toProblem } from "./open-database.ts";
+import { chunkReadSql } from "./chunk-read-sql.ts";
+import { documentReadSql } from "./document-read-sql.ts";
+
+const log = getLogger("store");
+
+/**
+ * The store in one SQLite file of a data directory. Calls run at once on the calling thread; the promises are the
+ * port's, whose other implementations answer later.
+ */
+export class LocalStore implements Store {
+  readonly #db: Database;
+  readonly #lock: DataLock;
+  readonly #collections: ReturnType<typeof collectionSql>;
+  readonly #aliases: ReturnType<typeof aliasSql>;
+  readonly #keyword: ReturnType<typeof keywordSql>;
+  readonly #write: ReturnType<typeof documentWriteSql>;
+  readonly #drop: ReturnType<typeof dropSql>;
+  readonly #facts: ReturnType<typeof factSql>;
+  readonly #documents: ReturnType<typeof documentReadSql>;
+  readonly #chunks: ReturnType<typeof chunkReadSql>;
+  readonly #listeners: ((commit: Commit) => void)[] = [];
+  #sequence: number;
+  readonly epoch: string;
+
+  /**
+   * Opens or makes a data directory. @throws Problem `data_locked`, `data_damaged`, `schema_newer`, `migration_failed`
+   */
+  static async open(folder: string): Promise<LocalStore> {
+    mkdirSync(folder, { recursive: true });
+    const lock = DataLock.take(folder);
+    let db: Database | undefined;
+    try {
+      const path = join(folder, "slipstream.db");
+      db = openDatabase(path);
+      const { from, backup } = migrateUp(db, path);
+      if (backup !== undefined) log.info("database.migrated", { from, backup });
+      const store = new LocalStore(db, lock);
+      await store.#finishDrops();
+      return store;
+    } catch (error) {
+      db?.close();
+      lock[Symbol.dispose]();
+      throw toProblem(error);
+    }
+  }
+
+  private constructor(db: Database, lock: DataLock) {
+    this.#db = db;
+    this.#lock = lock;
+    this.#collections = collectionSql(db);
+    this.#aliases = aliasSql(db);
+    this.#keyword = keywordSql(db);
+    this.#write = documentWriteSql(db, this.#keyword);
+    this.#drop = dropSql(db);
+    this.#facts = factSql(db);
+    this.#documents = documentReadSql(db);
+    this.#chunks = chunkReadSql(db);
+    this.epoch = this.#facts.epoch();
+    this.#sequence = this.#facts.sequence();
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Tells other processes where this one listens. */
+  announce(url: string): void {
+    this.#lock.announce(url);
+  }
+
+  onCommit(listener: (commit: Commit) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async collections(): Promise<CollectionRow[]> {
+    return this.#collections.all();
+  }
+  async collection(name: string) {
+    return this.#collections.byName(name);
+  }
+  async counts(collectionKey: number) {
+    return this.#collections.counts(collectionKey);
+  }
+  async pendingTotal() {
+    return this.#chunks.pendingTotal();
+  }
+  async aliases() {
+    return this.#aliases.all();
+  }
+  async document(collectionKey: number, id: string) {
+    return this.#documents.document(collectionKey, id);
+  }
+  async documents(page: DocumentPage) {
+    return this.#documents.documents(page);
+  }
+  async countDocuments(collectionKey: number, filter?: Filter) {
+    return this.#documents.countDocuments(collectionKey, filter);
+  }
+  async chunksMatching(collectionKey: number, filter: Filter) {
+    return this.#chunks.chunksMatching(collectionKey, filter);
+  }
+  async documentsMatching(
+    collectionKey: number,
+    options: { filter?: Filter; without: readonly number[]; limit: number },
+  ) {
+    return this.#documents.documentsMatching(collectionKey, options);
+  }
+  async keyword(search: KeywordSearch) {
+    return this.#keyword.search(search);
+  }
+  async countKeyword(search: Omit<KeywordSearch, "limit">) {
+    return this.#keyword.count(search);
+  }
+  async documentsOfChunks(chunkKeys: readonly number[]) {
+    return this.#chunks.documentsOfChunks(chunkKeys);
+  }
+  async hits(chunkKeys: readonly number[]) {
+    return this.#chunks.hits(chunkKeys);
+  }
+  async facet(
+    collectionKey: number,
+    options: { path: readonly string[]; filter?: Filter; limit: number },
+  ) {
+    return this.#documents.facet(collectionKey, options);
+  }
+  async pending({ after, limit }: { after: number; limit: number }) {
+    return this.#chunks.pending(after, limit);
+  }
+  async *vectors(collectionKey: number) {
+    let after = 0;
+    for (;;) {
+      const slice = this.#chunks.vectors(collectionKey, after);
+      const last = slice.at(-1);
+      if (last === undefined) return;
+      yield slice;
+      after = last.key;
+    }
+  }
+  async answer(key: string): Promise<StoredAnswer | undefined> {
+    return this.#facts.answer(key);
+  }
+  async ping(): Promise<number> {
+    const start = performance.now();
+    this.#facts.ping();
+    return performance.now() - start;
+  }
+
+  async createCollection(collection: NewCollection): Promise<CollectionRow> {
+    return this.#transaction(() => {
+      const row = this.#collections.insert(collection, now());
+      this.#keyword.create(row.key);
+      return row;
+    });
+  }
+  async setFusion(collectionKey: number, fusion: Required<Fusion>): Promise<void> {
+    this.#transaction(() => this.#collections.setFusion(collectionKey, fusion, now()));
+  }
+  async dropCollection(collectionKey: number): Promise<void> {
+    this.#transaction(() => this.#drop.hide(collectionKey));
+    await this.#removeRows(collectionKey);
+  }
+  async putAlias(name: string, collectionKey: number): Promise<void> {
+    this.#transaction(() => this.#aliases.put(name, collectionKey));
+  }
+  async removeAlias(name: string): Promise<boolean> {
+    return this.#transaction(() => this.#aliases.remove(name));
+  }
+  async writeDocuments(
+    collectionKey: number,
+    documents: readonly DocumentWrite[],
+  ): Promise<WrittenDocument[]> {
+    assert(documents.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
+    return this.#commit(collectionKey, (draft) => {
+      const time = now();
+      return documents.map((document) => this.#write.write(draft, document, time));
+    });
+  }
+  async deleteDocuments(collectionKey: number, ids: readonly string[]): Promise<number> {
+    assert(ids.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
+    return this.#commit(
+      collectionKey,
+      (draft) => ids.filter((id) => this.#write.delete(draft, id)).length,
+    );
+  }
+  async writeVectors(collectionKey: number, vectors: readonly ChunkVector[]): Promise<void> {
+    this.#commit(collectionKey, (draft) => {
+      for (const vector of vectors) this.#write.writeVector(draft, vector);
+    });
+  }
+  async putAnswer(key: string, answer: StoredAnswer): Promise<void> {
+    this.#transaction(() => this.#facts.putAnswer(key, answer));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      // A full disk must not keep the process from ending; the WAL is replayed at the next open.
+      log.warning("database.checkpoint_failed", { error });
+    }
+    this.#db.close();
+    this.#lock[Symbol.dispose]();
+    log.info("database.closed");
+  }
+
+  #transaction<T>(work: () => T): T {
+    try {
+      return this.#db.transaction(work).immediate();
+    } catch (error) {
+      throw toProblem(error);
+    }
+  }
+
+  #commit<T>(collectionKey: number, work: (draft: CommitDraft) => T): T {
+    const draft: CommitDraft = {
+      collectionKey,
+      sequence: this.#sequence,
+      documents: [],
+      chunksRemoved: [],
+      vectors: [],
+      chunksAdded: 0,
+      chunksPending: 0,
+      chunkKeyLast: 0,
+    };
+    const result = this.#transaction(() => {
+      const value = work(draft);
+      if (draft.sequence !== this.#sequence) {
+        this.#facts.setSequence(draft.sequence);
+        this.#collections.addCounts(collectionKey, countsOf(draft));
+      }
+      return value;
+    });
+    this.#sequence = draft.sequence;
+    for (const listener of this.#listeners) listener(draft);
+    return result;
+  }
+
+  async #finishDrops(): Promise<void> {
+    for (const key of this.#drop.hidden()) await this.#removeRows(key);
+  }
+
+  async #removeRows(collectionKey: number): Promise<void> {
+    this.#transaction(() => this.#keyword.drop(collectionKey));
+    while (this.#transaction(() => this.#drop.removeSlice(collectionKey))) {
+      // Requests go first between two slices.
+      await new Promise(setImmediate);
+    }
+    this.#db.run("PRAGMA incremental_vacuum");
+  }
+}
+
+function countsOf({ documents, chunksAdded, chunksRemoved }: CommitDraft): {
+  documents: number;
+  chunks: number;
+} {
+  const change = { insert: 1, update: 0, delete: -1 } as const;
+  return {
+    documents: documents.reduce((sum, { kind }) => sum + change[kind], 0),
+    chunks: chunksAdded - chunksRemoved.length,
+  };
+}
+
+function now(): string {
+  return new Date().toISOString();
+}

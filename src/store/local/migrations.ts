@@ -1,0 +1,72 @@
+import type { Database } from "bun:sqlite";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { getDatabaseVersion, migrate, type Migration } from "./migrator.js";
+import initial from "../../../migrations/0001_initial.sql" with { type: "text" };
+import { Problem } from "../../problems.ts";
+
+/** In order; the text is inside the binary. */
+const TEXTS = [initial];
+
+/** Reads the `-- up` and `-- down` parts of one migration's text. */
+function parse(text: string, index: number): Migration {
+  const [, up, down] = /^-- up\n([\s\S]*)\n-- down\n([\s\S]*)$/.exec(text) ?? [];
+  if (up === undefined || down === undefined)
+    throw new Error(`migration ${index + 1} lacks its -- up or -- down part`);
+  return { version: index + 1, up: [up], down };
+}
+
+export const MIGRATIONS: readonly Migration[] = TEXTS.map(parse);
+
+/** The schema that this program reads and writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Brings a database to `SCHEMA_VERSION`. An older one that holds anything is first copied to `backups/` beside it.
+ * @throws Problem `schema_newer`, `migration_failed`
+ */
+export function migrateUp(
+  db: Database,
+  databasePath: string,
+): { from: number; backup: string | undefined } {
+  const from = getDatabaseVersion(db);
+  if (from > SCHEMA_VERSION) {
+    throw new Problem(
+      "schema_newer",
+      `The data has schema ${from} and this version knows ${SCHEMA_VERSION}: use the newer version, or restore a backup made before it.`,
+    );
+  }
+  if (from === SCHEMA_VERSION) return { from, backup: undefined };
+  const backup = from === 0 ? undefined : backUp(db, databasePath, from);
+  try {
+    migrate(db, [...MIGRATIONS], SCHEMA_VERSION);
+  } catch (error) {
+    throw new Problem(
+      "migration_failed",
+      `The step from schema ${getDatabaseVersion(db)} failed and was undone.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return { from, backup };
+}
+
+/** A consistent copy under its final name, or none at all. */
+function backUp(db: Database, databasePath: string, version: number): string {
+  const folder = join(dirname(databasePath), "backups");
+  mkdirSync(folder, { recursive: true });
+  const time = new Date().toISOString().replaceAll(":", "-");
+  const path = join(folder, `before-migration-from-${version}-${time}.db`);
+  const temporary = `${path}.tmp`;
+  try {
+    db.run("VACUUM INTO ?", [temporary]);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new Problem("migration_failed", "The backup before the migration could not be written.", {
+      cause: error,
+    });
+  }
+  return path;
+}

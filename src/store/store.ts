@@ -1,0 +1,207 @@
+import type { Chunking, Fusion } from "../contract/collections.ts";
+import type { Filter } from "./filter.ts";
+
+/** A collection as it is stored. */
+export interface CollectionRow {
+  key: number;
+  name: string;
+  /** `none` where vectors are the caller's. */
+  model: string;
+  /** Of the model's weights; null where vectors are the caller's. */
+  modelSha256: string | null;
+  dimensions: number;
+  metric: "cosine";
+  chunking: Chunking;
+  fusion: Required<Fusion>;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export type NewCollection = Omit<CollectionRow, "key" | "createdAt" | "updatedAt">;
+
+export interface CollectionCounts {
+  documents: number;
+  chunks: number;
+  pendingEmbeddings: number;
+}
+
+/** A span of a document's text, UTF-16 code units, half-open. */
+export interface ChunkRow {
+  start: number;
+  end: number;
+  heading: string | null;
+}
+
+/** A document to be written, checked and cut into chunks. */
+export interface DocumentWrite {
+  id: string;
+  title: string | null;
+  text: string | null;
+  metadata: Record<string, unknown>;
+  chunks: readonly ChunkRow[];
+  /** The caller's own vector: the document is one chunk and has nothing to embed. */
+  vector?: Float32Array;
+}
+
+export interface WrittenDocument {
+  id: string;
+  kind: "insert" | "update";
+  sequence: number;
+}
+
+export interface DocumentRow {
+  key: number;
+  id: string;
+  title: string | null;
+  text: string | null;
+  metadata: Record<string, unknown>;
+  chunks: number;
+  pendingEmbeddings: number;
+  sequence: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** A chunk that waits for its vector. */
+export interface PendingChunk {
+  key: number;
+  collectionKey: number;
+  title: string | null;
+  text: string;
+}
+
+/** A chunk's vector, `dimensions` long and L2-normalised, or undefined where the model found nothing in the text. */
+export interface ChunkVector {
+  key: number;
+  vector: Float32Array | undefined;
+}
+
+/** A chunk that the keyword index found. `score` is BM25, higher is better. */
+export interface KeywordMatch {
+  chunkKey: number;
+  documentKey: number;
+  score: number;
+}
+
+export interface KeywordSearch {
+  collectionKey: number;
+  /** Words, at least one; never an expression. */
+  terms: readonly string[];
+  filter?: Filter;
+  limit: number;
+}
+
+/** A chunk with what is needed to show it. */
+export interface ChunkHit {
+  chunkKey: number;
+  documentKey: number;
+  id: string;
+  title: string | null;
+  /** The chunk's own text; null where the document has none. */
+  text: string | null;
+  metadata: Record<string, unknown>;
+  position: number;
+  start: number;
+  end: number;
+  heading: string | null;
+}
+
+/** What one COMMIT changed, told in the order of the commits. */
+export interface Commit {
+  collectionKey: number;
+  /** The last change number of this commit; unchanged where only vectors were written. */
+  sequence: number;
+  documents: readonly { id: string; kind: "insert" | "update" | "delete"; sequence: number }[];
+  chunksRemoved: readonly number[];
+  vectors: readonly { key: number; vector: Float32Array }[];
+  chunksAdded: number;
+  /** Chunks added without a vector. */
+  chunksPending: number;
+  /** Greatest key of a chunk added by this commit, 0 for none. Keys only grow. */
+  chunkKeyLast: number;
+}
+
+export interface StoredAnswer {
+  requestSha256: string;
+  answer: string;
+}
+
+/** One page of documents in id order. */
+export interface DocumentPage {
+  collectionKey: number;
+  filter?: Filter;
+  /** Ids greater than this, by code point. */
+  after?: string;
+  limit: number;
+}
+
+/** What never changes anything. */
+export interface StoreRead {
+  /** Random id of this database's life: new after a restore, not after a restart. */
+  readonly epoch: string;
+  /** The last change number given out. */
+  readonly sequence: number;
+  collections(): Promise<CollectionRow[]>;
+  /** By name or alias. */
+  collection(name: string): Promise<CollectionRow | undefined>;
+  counts(collectionKey: number): Promise<CollectionCounts>;
+  pendingTotal(): Promise<number>;
+  aliases(): Promise<{ name: string; collection: string }[]>;
+  document(collectionKey: number, id: string): Promise<DocumentRow | undefined>;
+  documents(page: DocumentPage): Promise<DocumentRow[]>;
+  /** Documents that match, or all. */
+  countDocuments(collectionKey: number, filter?: Filter): Promise<number>;
+  /** Keys of the chunks of the documents that match. */
+  chunksMatching(collectionKey: number, filter: Filter): Promise<Set<number>>;
+  /** Documents that match, in key order, without those named: what fills a result up. */
+  documentsMatching(
+    collectionKey: number,
+    options: { filter?: Filter; without: readonly number[]; limit: number },
+  ): Promise<{ documentKey: number; chunkKey: number }[]>;
+  /** Best first. Pure reading of the keyword index. */
+  keyword(search: KeywordSearch): Promise<KeywordMatch[]>;
+  /** Documents with any of the words. */
+  countKeyword(search: Omit<KeywordSearch, "limit">): Promise<number>;
+  /** The documents of chunks; chunks that are gone are left out. */
+  documentsOfChunks(chunkKeys: readonly number[]): Promise<Map<number, number>>;
+  hits(chunkKeys: readonly number[]): Promise<Map<number, ChunkHit>>;
+  facet(
+    collectionKey: number,
+    options: { path: readonly string[]; filter?: Filter; limit: number },
+  ): Promise<{ value: unknown; count: number }[]>;
+  /** Chunks without a vector, oldest first, with keys above `after`. */
+  pending(options: { after: number; limit: number }): Promise<PendingChunk[]>;
+  /** Every vector of a collection, in slices. */
+  vectors(collectionKey: number): AsyncIterable<{ key: number; vector: Float32Array }[]>;
+  answer(key: string): Promise<StoredAnswer | undefined>;
+  /** Milliseconds that `SELECT 1` takes. @throws when the database does not answer */
+  ping(): Promise<number>;
+}
+
+/**
+ * The one truth. A promise of a write resolves after COMMIT, with the data synced to disk; listeners of `onCommit` have
+ * been called before it does.
+ */
+export interface Store extends StoreRead, AsyncDisposable {
+  /** @throws Problem `name_taken`, `limit_reached` */
+  createCollection(collection: NewCollection): Promise<CollectionRow>;
+  setFusion(collectionKey: number, fusion: Required<Fusion>): Promise<void>;
+  /** Frees the name at once and removes the rows in slices. */
+  dropCollection(collectionKey: number): Promise<void>;
+  /** Points an alias at a collection, in one step. @throws Problem `name_taken`, `limit_reached` */
+  putAlias(name: string, collectionKey: number): Promise<void>;
+  /** True if there was one. */
+  removeAlias(name: string): Promise<boolean>;
+  /** All or none. At most `limits.documentsPerTransactionMax`. @throws Problem `storage_full` */
+  writeDocuments(
+    collectionKey: number,
+    documents: readonly DocumentWrite[],
+  ): Promise<WrittenDocument[]>;
+  /** Those that existed. At most `limits.documentsPerTransactionMax`. */
+  deleteDocuments(collectionKey: number, ids: readonly string[]): Promise<number>;
+  /** Vectors of chunks that have gone meanwhile are left out. */
+  writeVectors(collectionKey: number, vectors: readonly ChunkVector[]): Promise<void>;
+  putAnswer(key: string, answer: StoredAnswer): Promise<void>;
+  /** Called in the order of the commits, before the write's promise resolves. Must not throw. */
+  onCommit(listener: (commit: Commit) => void): void;
+}

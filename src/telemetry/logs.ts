@@ -1,0 +1,80 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import {
+  configure,
+  getLogger as getLogTapeLogger,
+  withContext,
+  type LogRecord,
+  type Logger,
+  type LogLevel as LogTapeLevel,
+} from "@logtape/logtape";
+import { getPrettyFormatter } from "@logtape/pretty";
+import { logFormatOf, logLevelOf, type Config, type LogLevel } from "../config.ts";
+import { VERSION } from "../version.ts";
+import type { LineSink } from "./line-sink.ts";
+
+const LEVELS: Readonly<Record<LogLevel, LogTapeLevel>> = {
+  debug: "debug",
+  info: "info",
+  warning: "warning",
+  error: "error",
+  critical: "fatal",
+};
+
+/**
+ * Sends every log record to one sink. Records are `logger.info("event.name", { field: value })`: the event is a constant,
+ * values are fields. Called first at boot and again by tests.
+ */
+export async function configureLogging(
+  config: Pick<Config, "environment" | "logFormat" | "logLevel">,
+  sink: LineSink,
+): Promise<void> {
+  const format =
+    logFormatOf(config) === "json"
+      ? jsonLine(config.environment)
+      : getPrettyFormatter({ properties: true });
+  const lowestLevel = LEVELS[logLevelOf(config)];
+  await configure({
+    reset: true,
+    contextLocalStorage: new AsyncLocalStorage(),
+    sinks: { lines: (record) => sink.push(format(record)) },
+    loggers: [
+      { category: ["slipstream"], lowestLevel, sinks: ["lines"] },
+      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["lines"] },
+    ],
+  });
+}
+
+/** The logger of a module; `module` is its room, as in `getLogger("store")`. */
+export function getLogger(module: string): Logger {
+  return getLogTapeLogger(["slipstream", module]);
+}
+
+/** Runs `work` with fields, such as `request_id`, in every record logged by it or by what it awaits. */
+export function withLogContext<T>(fields: Record<string, unknown>, work: () => T): T {
+  return withContext(fields, work);
+}
+
+/** One JSON object and a newline. An `Error` among the fields becomes its type, message and stack. */
+function jsonLine(environment: string): (record: LogRecord) => string {
+  return (record) => {
+    const line: Record<string, unknown> = {
+      timestamp: new Date(record.timestamp).toISOString(),
+      level: record.level === "fatal" ? "critical" : record.level,
+      logger: record.category.join("."),
+      event: typeof record.rawMessage === "string" ? record.rawMessage : record.rawMessage.join(""),
+      app_name: VERSION.name,
+      environment,
+      version: VERSION.version,
+    };
+    for (const [key, value] of Object.entries(record.properties)) line[key] ??= plain(value);
+    return `${JSON.stringify(line)}\n`;
+  };
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof Error) {
+    const cause = value.cause === undefined ? {} : { cause: plain(value.cause) };
+    return { type: value.name, message: value.message, stack: value.stack, ...cause };
+  }
+  return typeof value === "bigint" ? value.toString() : value;
+}

@@ -1,0 +1,168 @@
+import { assert } from "../problems.ts";
+import { offer } from "./top-k.ts";
+import type { TopK } from "./top-k.ts";
+
+/** Rows that an empty store has room for. */
+const rowsMin = 64;
+
+/** Heap bytes of one entry of the key -> row map, measured on Bun 1.4.5 at a million entries. */
+const mapEntryBytes = 55;
+
+/**
+ * Vectors by key, in one contiguous matrix of float32 rows without holes: the last row moves into the place of one
+ * that is removed. Capacity doubles when it is full and halves when three quarters of it are empty.
+ */
+export class FlatVectors {
+  readonly dimensions: number;
+  #matrix: Float32Array;
+  #keys: Float64Array;
+  readonly #rows = new Map<number, number>();
+
+  constructor(dimensions: number) {
+    assert(Number.isInteger(dimensions) && dimensions >= 1, "dimensions is a positive integer");
+    this.dimensions = dimensions;
+    this.#matrix = new Float32Array(rowsMin * dimensions);
+    this.#keys = new Float64Array(rowsMin);
+  }
+
+  /** Rows held; they are numbered 0…size - 1. */
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  /** Heap bytes held, spare capacity included. */
+  get bytes(): number {
+    return this.#matrix.byteLength + this.#keys.byteLength + this.size * mapEntryBytes;
+  }
+
+  has(key: number): boolean {
+    return this.#rows.has(key);
+  }
+
+  /** The key of a row that exists. */
+  keyAt(row: number): number {
+    return this.#keys[row] ?? 0;
+  }
+
+  /** A view of a row, valid until the next `put` or `remove`. */
+  vectorAt(row: number): Float32Array {
+    return this.#matrix.subarray(row * this.dimensions, (row + 1) * this.dimensions);
+  }
+
+  /** A view of all rows, valid until the next `put` or `remove`. It starts at byte 0 of its buffer. */
+  matrix(): Float32Array {
+    return this.#matrix.subarray(0, this.size * this.dimensions);
+  }
+
+  /** True if the key is held with exactly these numbers. */
+  holds(key: number, vector: Float32Array): boolean {
+    const row = this.#rows.get(key);
+    if (row === undefined) return false;
+    const start = row * this.dimensions;
+    for (let at = 0; at < vector.length; at++) {
+      if (this.#matrix[start + at] !== vector[at]) return false;
+    }
+    return true;
+  }
+
+  /** Copies the vector into the key's row, a new last row if it had none. Amortised O(dimensions). */
+  put(key: number, vector: Float32Array): void {
+    let row = this.#rows.get(key);
+    if (row === undefined) {
+      row = this.size;
+      if (row === this.#keys.length) this.#resize(row * 2);
+      this.#rows.set(key, row);
+      this.#keys[row] = key;
+    }
+    this.#matrix.set(vector, row * this.dimensions);
+  }
+
+  /**
+   * Forgets the key. Returns the row that it had, which what was the last row, number `size` from now on, has taken
+   * over; -1 if the key was not held. Amortised O(dimensions).
+   */
+  remove(key: number): number {
+    const row = this.#rows.get(key);
+    if (row === undefined) return -1;
+    this.#rows.delete(key);
+    const last = this.size;
+    if (row !== last) {
+      const lastKey = this.keyAt(last);
+      this.#matrix.copyWithin(
+        row * this.dimensions,
+        last * this.dimensions,
+        (last + 1) * this.dimensions,
+      );
+      this.#keys[row] = lastKey;
+      this.#rows.set(lastKey, row);
+    }
+    const capacity = this.#keys.length;
+    if (capacity > rowsMin && last < capacity / 4) this.#resize(capacity / 2);
+    return row;
+  }
+
+  /** Forgets everything and gives the memory back. */
+  clear(): void {
+    this.#rows.clear();
+    this.#resize(rowsMin);
+  }
+
+  /** Cosine similarity of a row to the query, -1…1, summed in double precision. Both are L2-normalised. */
+  score(row: number, query: Float32Array): number {
+    // Rounding can carry the similarity of two equal unit vectors a little past 1.
+    return Math.max(-1, Math.min(1, dot(this.#matrix, row * this.dimensions, query)));
+  }
+
+  /** Offers a row. */
+  offerRow(top: TopK, row: number, query: Float32Array): void {
+    offer(top, this.keyAt(row), this.score(row, query));
+  }
+
+  /** Offers every row. O(size * dimensions): 0.16 us a row of 256 dimensions, 0.25 us of 384. */
+  offerAll(top: TopK, query: Float32Array): void {
+    for (let row = 0; row < this.size; row++) this.offerRow(top, row, query);
+  }
+
+  /** Offers the rows whose keys are allowed, walking whichever of the two is shorter. */
+  offerAllowed(top: TopK, query: Float32Array, allowed: ReadonlySet<number>): void {
+    if (allowed.size < this.size) {
+      for (const key of allowed) {
+        const row = this.#rows.get(key);
+        if (row !== undefined) this.offerRow(top, row, query);
+      }
+    } else {
+      for (let row = 0; row < this.size; row++) {
+        if (allowed.has(this.keyAt(row))) this.offerRow(top, row, query);
+      }
+    }
+  }
+
+  #resize(capacity: number): void {
+    const matrix = new Float32Array(capacity * this.dimensions);
+    matrix.set(this.matrix());
+    const keys = new Float64Array(capacity);
+    keys.set(this.#keys.subarray(0, this.size));
+    this.#matrix = matrix;
+    this.#keys = keys;
+  }
+}
+
+/** Four sums side by side: one alone makes every addition wait for the last one, and took 1.7 times as long. */
+function dot(matrix: Float32Array, start: number, query: Float32Array): number {
+  let sum0 = 0;
+  let sum1 = 0;
+  let sum2 = 0;
+  let sum3 = 0;
+  const wholeFours = query.length - (query.length % 4);
+  for (let at = 0; at < wholeFours; at += 4) {
+    const from = start + at;
+    sum0 += (matrix[from] ?? 0) * (query[at] ?? 0);
+    sum1 += (matrix[from + 1] ?? 0) * (query[at + 1] ?? 0);
+    sum2 += (matrix[from + 2] ?? 0) * (query[at + 2] ?? 0);
+    sum3 += (matrix[from + 3] ?? 0) * (query[at + 3] ?? 0);
+  }
+  for (let at = wholeFours; at < query.length; at++) {
+    sum0 += (matrix[start + at] ?? 0) * (query[at] ?? 0);
+  }
+  return sum0 + sum1 + (sum2 + sum3);
+}
