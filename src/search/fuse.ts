@@ -28,20 +28,25 @@ export interface Sides {
 
 /**
  * Merges two rankings, best first, ties by unit.
- * - `weighted`: each side's scores are stretched to 0…1 over its own candidates, then summed, `weight` to the semantic side.
+ * - `weighted`: each side's scores are stretched to 0…1 over its own candidates, then summed, `weight` to the semantic side;
+ *   the keyword side's share is lessened by `keywordConfidence`, 0…1, since stretching makes even a poor best match a 1.
  * - `rrf`: reciprocal rank fusion, sum of share / (60 + rank) (Cormack, Clarke and Büttcher, SIGIR 2009), which looks at
  *   ranks and never at scores; the shares are `weight` and its rest, doubled so that 0.5 is the plain method.
  */
 export function fuse(
   sides: Sides,
-  options: { method: "weighted" | "rrf"; weight: number },
+  options: { method: "weighted" | "rrf"; weight: number; keywordConfidence?: number },
 ): Fused[] {
-  const { method, weight } = options;
+  const { method, weight, keywordConfidence = 1 } = options;
+  const weights = {
+    semantic: weight,
+    keyword: (1 - weight) * (method === "weighted" ? keywordConfidence : 1),
+  };
   const shares = method === "weighted" ? minMax : reciprocalRank;
   const fused = new Map<number, Fused>();
   for (const side of ["semantic", "keyword"] as const) {
     const ranked = sides[side];
-    const share = shares(ranked, side === "semantic" ? weight : 1 - weight);
+    const share = shares(ranked, weights[side]);
     for (const [index, one] of ranked.entries()) {
       const entry = fused.get(one.unit) ?? empty(one);
       fused.set(one.unit, entry);

@@ -4,6 +4,7 @@ import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
 import { fuse, type Fused, type Ranked } from "./fuse.ts";
+import { keywordConfidence } from "./keyword-confidence.ts";
 import { planSearch, type SearchPlan } from "./plan.ts";
 import { keywordSide, semanticSide, type SideOptions } from "./sides.ts";
 import { findTerms, indexForm } from "./terms.ts";
@@ -23,6 +24,8 @@ const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
 
 interface Found {
   fused: Fused[];
+  /** Of the keyword side, 0…1. */
+  confidence: number;
   candidates: { semantic: number; keyword: number };
   timings: Record<string, number>;
 }
@@ -70,8 +73,13 @@ async function find(deps: SearchDeps, plan: SearchPlan): Promise<Found> {
   const start = performance.now();
   const keyword = plan.mode === "semantic" ? [] : await keywordSide(deps.store, options, plan);
   timings["keyword_ms"] = milliseconds(start);
+  const confidence = await keywordConfidence(deps.store, plan.collection.key, {
+    terms: plan.terms,
+    ranked: keyword,
+  });
   return {
-    fused: rank(plan, { semantic, keyword }),
+    fused: rank(plan, { semantic, keyword }, confidence),
+    confidence,
     candidates: { semantic: semantic.length, keyword: keyword.length },
     timings,
   };
@@ -104,8 +112,9 @@ async function semantically(
 function rank(
   { mode, fusion }: SearchPlan,
   sides: { semantic: Ranked[]; keyword: Ranked[] },
+  confidence: number,
 ): Fused[] {
-  if (mode === "hybrid") return fuse(sides, fusion);
+  if (mode === "hybrid") return fuse(sides, { ...fusion, keywordConfidence: confidence });
   const alone = fuse(sides, { method: "rrf", weight: mode === "semantic" ? 1 : 0 });
   return alone.map((one) => ({
     ...one,
@@ -222,9 +231,15 @@ async function countMatching(
 
 function explanation(
   { mode, fusion, terms }: SearchPlan,
-  { candidates, timings }: Found,
+  { candidates, timings, confidence }: Found,
 ): Record<string, unknown> {
-  return { mode, ...(mode === "hybrid" ? { fusion } : {}), terms, candidates, timings };
+  return {
+    mode,
+    ...(mode === "hybrid" ? { fusion, keyword_confidence: confidence } : {}),
+    terms,
+    candidates,
+    timings,
+  };
 }
 
 function milliseconds(start: number): number {

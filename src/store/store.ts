@@ -160,6 +160,14 @@ export interface StoreRead {
   ): Promise<{ documentKey: number; chunkKey: number }[]>;
   /** Best first. Pure reading of the keyword index. */
   keyword(search: KeywordSearch): Promise<KeywordMatch[]>;
+  /**
+   * In how many chunks each word stands, and how many chunks there are. Words are given in the index's own form: folded
+   * and stemmed.
+   */
+  wordFrequencies(
+    collectionKey: number,
+    forms: readonly string[],
+  ): Promise<{ chunks: number; counts: number[] }>;
   /** Documents with any of the words. */
   countKeyword(search: Omit<KeywordSearch, "limit">): Promise<number>;
   /** The documents of chunks; chunks that are gone are left out. */

@@ -1,13 +1,13 @@
 import { assert } from "../problems.ts";
 import { FlatVectors } from "./flat-vectors.ts";
 import { createTopK, neighbours } from "./top-k.ts";
-import type { Neighbour, VectorIndex, VectorSearch } from "./vector-index.ts";
+import type { CreateVectorIndex, Neighbour, VectorIndex, VectorSearch } from "./vector-index.ts";
 
 /**
  * A vector index that compares the query with every vector: always right, without native code, and the oracle that
  * the approximate ones are tested against. A search is O(size * dimensions), 0.25 us a vector of 384 dimensions.
  */
-export const createExactIndex = (dimensions: number): VectorIndex => new ExactIndex(dimensions);
+export const createExactIndex: CreateVectorIndex = (dimensions) => new ExactIndex(dimensions);
 
 class ExactIndex implements VectorIndex {
   readonly dimensions: number;

@@ -6,8 +6,8 @@ const connectivity = 16;
 const expansionAdd = 128;
 const expansionSearch = 64;
 
-/** Native bytes of a node beside its float16 vector (links, key, lookup, pointers), and heap bytes of its identity. */
-const nodeBytes = 220 + 87;
+/** Bytes of a node beside its float16 vector: native ones (links, key, lookup, spare room) and its entry in the heap. */
+const nodeBytes = 365 + 87;
 
 /**
  * A usearch HNSW graph over the rows of a store, kept in float16. A row that is removed or replaced leaves a dead node

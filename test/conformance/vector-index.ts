@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createExactIndex } from "../../src/vectors/exact-index.ts";
 import type { Neighbour, VectorIndex } from "../../src/vectors/vector-index.ts";
 
-export interface VectorIndexSuite<Index extends VectorIndex> {
+interface VectorIndexSuite<Index extends VectorIndex> {
   name: string;
   create: (dimensions: number) => Index;
   /** Finishes whatever the index would do in the background. */

@@ -6,6 +6,7 @@ import { filterSql } from "./filter-sql.ts";
 interface Statements {
   add: Statement<unknown, [number, string | null, string | null]>;
   remove: Statement<unknown, [number]>;
+  frequency: Statement<{ chunks: number }, [string]>;
 }
 
 /** Words as an FTS5 expression: each is a quoted string, so that nothing in it is an operator. */
@@ -37,9 +38,11 @@ export function keywordSql(db: Database) {
     const known = prepared.get(collectionKey);
     if (known !== undefined) return known;
     const name = table(collectionKey);
+    db.run(`CREATE VIRTUAL TABLE temp.${name}_words USING fts5vocab(main, ${name}, row)`);
     const fresh: Statements = {
       add: db.prepare(`INSERT INTO ${name} (rowid, title, text) VALUES (?, ?, ?)`),
       remove: db.prepare(`DELETE FROM ${name} WHERE rowid = ?`),
+      frequency: db.prepare(`SELECT doc AS chunks FROM temp.${name}_words WHERE term = ?`),
     };
     prepared.set(collectionKey, fresh);
     return fresh;
@@ -51,9 +54,11 @@ export function keywordSql(db: Database) {
     },
     drop(collectionKey: number): void {
       const known = prepared.get(collectionKey);
-      known?.add.finalize();
-      known?.remove.finalize();
-      prepared.delete(collectionKey);
+      if (known !== undefined) {
+        for (const statement of Object.values(known)) statement.finalize();
+        db.run(`DROP TABLE temp.${table(collectionKey)}_words`);
+        prepared.delete(collectionKey);
+      }
       db.run(`DROP TABLE IF EXISTS ${table(collectionKey)}`);
     },
     add(
@@ -77,6 +82,8 @@ export function keywordSql(db: Database) {
       const scope = filter === undefined ? [] : [collectionKey, ...only.values];
       return select.all(matchExpression(terms), ...scope, limit);
     },
+    wordFrequencies: (collectionKey: number, forms: readonly string[]): number[] =>
+      forms.map((form) => statements(collectionKey).frequency.get(form)?.chunks ?? 0),
     count({ collectionKey, terms, filter }: Omit<KeywordSearch, "limit">): number {
       const only = matchingChunks(filter);
       using select = db.prepare<{ count: number }, (string | number)[]>(

@@ -136,6 +136,10 @@ export class LocalStore implements Store {
   async keyword(search: KeywordSearch) {
     return this.#keyword.search(search);
   }
+  async wordFrequencies(collectionKey: number, forms: readonly string[]) {
+    const counts = this.#keyword.wordFrequencies(collectionKey, forms);
+    return { chunks: this.#collections.counts(collectionKey).chunks, counts };
+  }
   async countKeyword(search: Omit<KeywordSearch, "limit">) {
     return this.#keyword.count(search);
   }

@@ -1,0 +1,29 @@
+import type { StoreRead } from "../store/store.ts";
+import type { Ranked } from "./fuse.ts";
+import { indexForm } from "./terms.ts";
+
+/** From this share of the query's information on, the best match is as good as any. */
+const SHARE_ENOUGH = 0.5;
+
+/**
+ * How much the keyword side can be trusted, 0…1: the best match's BM25 score against the sum of the query's inverse
+ * document frequencies, which is the score of an average text that has each word once. A text that shares one common
+ * word with a long question says little, however much it beats the other candidates.
+ */
+export async function keywordConfidence(
+  store: StoreRead,
+  collectionKey: number,
+  { terms, ranked }: { terms: readonly string[]; ranked: readonly Ranked[] },
+): Promise<number> {
+  const best = ranked[0]?.score ?? 0;
+  if (best <= 0) return 1;
+  const forms = [...new Set(terms.map(indexForm))];
+  const { chunks, counts } = await store.wordFrequencies(collectionKey, forms);
+  const information = counts.reduce((sum, count) => sum + inverseFrequency(chunks, count), 0);
+  return Math.min(1, best / (SHARE_ENOUGH * information));
+}
+
+/** As FTS5's bm25(), which does not let a word that most texts have count against them. */
+function inverseFrequency(chunks: number, count: number): number {
+  return Math.max(1e-6, Math.log((chunks - count + 0.5) / (count + 0.5)));
+}

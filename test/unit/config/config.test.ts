@@ -1,0 +1,225 @@
+import { describe, expect, test } from "bun:test";
+import {
+  configurationDocs,
+  envExample,
+  logFormatOf,
+  logLevelOf,
+  parseConfig,
+  printConfig,
+} from "../../../src/config.ts";
+import { problemOf } from "../problems/problem-of.ts";
+
+type Env = Record<string, string>;
+
+/** `NAME=value` lines as an environment; comments are left out. */
+function envOf(text: string): Env {
+  const lines = text.split("\n").flatMap((line) => /^([A-Z_]+)=(.*)$/.exec(line) ?? []);
+  const env: Env = {};
+  for (let index = 0; index < lines.length; index += 3)
+    env[lines[index + 1] ?? ""] = lines[index + 2] ?? "";
+  return env;
+}
+
+const uncommented = (text: string): string => text.replaceAll(/^# (?=[A-Z_]+=)/gm, "");
+
+const ALL_NAMES = Object.keys(envOf(printConfig({})));
+
+describe("parseConfig", () => {
+  test("gives the documented defaults for an empty environment", () => {
+    expect(parseConfig({})).toEqual({
+      environment: "development",
+      port: 8000,
+      host: "127.0.0.1",
+      dataDir: "data/db",
+      logLevel: undefined,
+      logFormat: undefined,
+      embeddingModel: "all-MiniLM-L6-v2",
+      searchTopK: 10,
+      vectorIndex: "usearch",
+      engines: undefined,
+      drainTimeoutSeconds: 30,
+    });
+  });
+
+  test("reads every setting from its name", () => {
+    expect(
+      parseConfig({
+        APP_ENVIRONMENT: "staging",
+        PORT: "0",
+        HOST: "::1",
+        DATA_DIR: "/srv/data",
+        LOG_LEVEL: "ERROR",
+        LOG_FORMAT: "Console",
+        EMBEDDING_MODEL_NAME: "static-256",
+        SEARCH_TOP_K: "1000",
+        VECTOR_INDEX: "exact",
+        ENGINES: "3",
+        DRAIN_TIMEOUT: "0",
+      }),
+    ).toEqual({
+      environment: "staging",
+      port: 0,
+      host: "::1",
+      dataDir: "/srv/data",
+      logLevel: "error",
+      logFormat: "console",
+      embeddingModel: "static-256",
+      searchTopK: 1000,
+      vectorIndex: "exact",
+      engines: 3,
+      drainTimeoutSeconds: 0,
+    });
+  });
+
+  test("takes an empty value for the default", () => {
+    const empty = Object.fromEntries([...ALL_NAMES, "ENVIRONMENT"].map((name) => [name, ""]));
+    expect(parseConfig(empty)).toEqual(parseConfig({}));
+  });
+
+  test("takes ENVIRONMENT where APP_ENVIRONMENT is missing or empty, and never over it", () => {
+    expect(parseConfig({ ENVIRONMENT: "staging" }).environment).toBe("staging");
+    expect(parseConfig({ APP_ENVIRONMENT: "", ENVIRONMENT: "staging" }).environment).toBe(
+      "staging",
+    );
+    expect(parseConfig({ APP_ENVIRONMENT: "testing", ENVIRONMENT: "staging" }).environment).toBe(
+      "testing",
+    );
+  });
+
+  test.each([
+    ["dev", "development"],
+    ["test", "testing"],
+    ["prod", "production"],
+    ["PROD", "production"],
+    ["Production", "production"],
+  ] as const)("takes the environment %s for %s", (text, environment) => {
+    expect(parseConfig({ APP_ENVIRONMENT: text }).environment).toBe(environment);
+  });
+
+  test.each([
+    ["warn", "warning"],
+    ["fatal", "critical"],
+    ["DEBUG", "debug"],
+  ] as const)("takes the log level %s for %s", (text, level) => {
+    expect(parseConfig({ LOG_LEVEL: text }).logLevel).toBe(level);
+  });
+
+  test("takes auto and 0 for the number of engines as two different things", () => {
+    expect(parseConfig({ ENGINES: "AUTO" }).engines).toBeUndefined();
+    expect(parseConfig({ ENGINES: "0" }).engines).toBe(0);
+  });
+
+  test("names every wrong setting at once and repeats no value", async () => {
+    const wrong: Env = {
+      APP_ENVIRONMENT: "secret-1",
+      PORT: "65536",
+      HOST: "secret-2.example",
+      DATA_DIR: "  ",
+      LOG_LEVEL: "secret-3",
+      LOG_FORMAT: "secret-4",
+      EMBEDDING_MODEL_NAME: "\t",
+      SEARCH_TOP_K: "0",
+      VECTOR_INDEX: "secret-5",
+      ENGINES: "65",
+      DRAIN_TIMEOUT: "-1",
+    };
+    const problem = await problemOf(() => parseConfig(wrong));
+    expect(problem.code).toBe("config_invalid");
+    expect(problem.errors.map(({ field }) => field).sort()).toEqual(Object.keys(wrong).sort());
+    for (const name of Object.keys(wrong)) expect(problem.detail).toContain(`${name} `);
+    expect(problem.detail).not.toContain("secret");
+  });
+
+  test.each(["8e3", "0x10", "80.0", " 80", "+80", "eighty", "99999999999999999999", "Infinity"])(
+    "refuses %j as a port",
+    async (text) => {
+      const problem = await problemOf(() => parseConfig({ PORT: text }));
+      expect(problem.errors).toEqual([
+        { field: "PORT", message: "must be a whole number from 0 to 65535" },
+      ]);
+    },
+  );
+
+  test.each(["0.0.0.0", "::", "192.168.0.1", "example.org", "127.0.0.1.example.org"])(
+    "refuses to listen on %s, which others could reach",
+    async (host) => {
+      const problem = await problemOf(() => parseConfig({ HOST: host }));
+      expect(problem.errors.map(({ field }) => field)).toEqual(["HOST"]);
+      expect(problem.detail).toContain("loopback");
+    },
+  );
+
+  test.each(["127.0.0.1", "::1", "localhost"])("listens on %s", (host) => {
+    expect(parseConfig({ HOST: host }).host).toBe(host);
+  });
+
+  test.each(["constructor", "__proto__", "toString"])(
+    "refuses the environment %s, which every object has",
+    async (text) => {
+      expect((await problemOf(() => parseConfig({ APP_ENVIRONMENT: text }))).code).toBe(
+        "config_invalid",
+      );
+    },
+  );
+});
+
+describe("a profile", () => {
+  test.each([
+    ["development", "console", "info"],
+    ["testing", "console", "info"],
+    ["staging", "json", "debug"],
+    ["production", "json", "info"],
+  ] as const)("%s logs as %s from %s on", (environment, format, level) => {
+    const config = parseConfig({ APP_ENVIRONMENT: environment });
+    expect(logFormatOf(config)).toBe(format);
+    expect(logLevelOf(config)).toBe(level);
+  });
+
+  test("yields to LOG_FORMAT and LOG_LEVEL", () => {
+    const config = parseConfig({
+      APP_ENVIRONMENT: "production",
+      LOG_FORMAT: "console",
+      LOG_LEVEL: "critical",
+    });
+    expect(logFormatOf(config)).toBe("console");
+    expect(logLevelOf(config)).toBe("critical");
+  });
+});
+
+describe("what is generated from the settings", () => {
+  test("names as many settings as there are", () => {
+    expect(ALL_NAMES).toHaveLength(Object.keys(parseConfig({})).length);
+  });
+
+  test("the settings in force read back as themselves", () => {
+    const env = { ENVIRONMENT: "prod", PORT: "81", LOG_LEVEL: "warn" };
+    expect(parseConfig(envOf(printConfig({})))).toEqual(parseConfig({}));
+    expect(parseConfig(envOf(printConfig(env)))).toEqual(parseConfig(env));
+  });
+
+  test("the docs have one row a setting, with its name and its default", () => {
+    const rows = configurationDocs()
+      .split("\n")
+      .flatMap((line) => /^\| `([A-Z_]+)`[^|]*\| (?:`([^`]*)`)? \|/.exec(line)?.slice(1, 3) ?? []);
+    const defaults = Object.fromEntries(
+      ALL_NAMES.map((_, index) => [rows[index * 2] ?? "", rows[index * 2 + 1] ?? ""]),
+    );
+    expect(rows).toHaveLength(ALL_NAMES.length * 2);
+    expect(defaults).toEqual(envOf(printConfig({})));
+    expect(configurationDocs()).toContain("(or `ENVIRONMENT`)");
+  });
+
+  test("the example environment changes nothing as it is, and nothing when every line is uncommented", () => {
+    const text = envExample("development");
+    expect(envOf(text)).toEqual({});
+    expect(Object.keys(envOf(uncommented(text)))).toEqual(ALL_NAMES);
+    expect(parseConfig(envOf(uncommented(text)))).toEqual(parseConfig({}));
+  });
+
+  test("the example for production sets what production needs and is valid in every line", () => {
+    const text = envExample("production");
+    expect(parseConfig(envOf(text)).environment).toBe("production");
+    expect(Object.keys(envOf(uncommented(text)))).toEqual(ALL_NAMES);
+    expect(logFormatOf(parseConfig(envOf(uncommented(text))))).toBe("json");
+  });
+});
