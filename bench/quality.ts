@@ -48,15 +48,12 @@ async function fill(url: string, set: RetrievalSet, model: string): Promise<stri
   return name;
 }
 
-async function measure(url: string, collection: string, set: RetrievalSet, mode: Row["mode"]) {
+async function measure(searchUrl: string, set: RetrievalSet, mode: Row["mode"]) {
   const total = { ndcg: 0, recall: 0, queries: 0 };
   for (const { id, text } of set.queries) {
     const judged = set.judgements.get(id);
     if (judged === undefined) continue;
-    const answer = await callJson(
-      `${url}/api/v1/collections/${collection}/search`,
-      post({ query: text, mode, k: 10, fields: [] }),
-    );
+    const answer = await callJson(searchUrl, post({ query: text, mode, k: 10, fields: [] }));
     const ranking = idsOf(answer);
     const { ndcg, recall } = measureRanking(ranking, judged);
     total.ndcg += ndcg;
@@ -101,13 +98,14 @@ for (const name of values.set ?? SETS) {
     const collection = await fill(server.url, set, model);
     const seconds = (performance.now() - start) / 1000;
     console.log(`${collection}: ${set.documents.length} documents in ${seconds.toFixed(1)} s`);
+    const searchUrl = `${server.url}/api/v1/collections/${collection}/search`;
     for (const mode of MODES) {
       const floor = FLOORS[`${model}/${name}/${mode}`] ?? null;
       const row: Row = {
         model,
         set: name,
         mode,
-        ...(await measure(server.url, collection, set, mode)),
+        ...(await measure(searchUrl, set, mode)),
         floor,
       };
       rows.push(row);

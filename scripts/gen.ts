@@ -41,10 +41,51 @@ async function openApi(): Promise<string> {
   }
 }
 
+interface QualityRow {
+  model: string;
+  set: string;
+  mode: string;
+  ndcg10: number;
+}
+
+/** The README with its quality table made anew from the last committed results. */
+async function readme(): Promise<string> {
+  const rows: QualityRow[] = await Bun.file("bench/results/quality.json").json();
+  const cell = (model: string, set: string, mode: string) =>
+    rows
+      .find((row) => row.model === model && row.set === set && row.mode === mode)
+      ?.ndcg10.toFixed(1) ?? "";
+  const sets = [...new Set(rows.map((row) => row.set))];
+  const models = [...new Set(rows.map((row) => row.model))];
+  const systems: [string, string, string][] = [
+    ["words alone (BM25)", models[0] ?? "", "keyword"],
+    ...models.flatMap((model): [string, string, string][] => [
+      [`\`${model}\`, meaning alone`, model, "semantic"],
+      [`\`${model}\`, hybrid`, model, "hybrid"],
+    ]),
+  ];
+  const table = [
+    "Measured through the API on real test collections (`bun bench/quality.ts`), nDCG@10 in per cent:",
+    "",
+    `| search | ${sets.join(" | ")} |`,
+    `| --- | ${sets.map(() => "---").join(" | ")} |`,
+    ...systems.map(
+      ([label, model, mode]) =>
+        `| ${label} | ${sets.map((set) => cell(model, set, mode)).join(" | ")} |`,
+    ),
+  ].join("\n");
+  const text = await Bun.file("README.md").text();
+  return text.replace(
+    /(<!-- quality: [^>]*-->)[\s\S]*?(<!-- \/quality -->)/,
+    `$1\n\n${table}\n\n$2`,
+  );
+}
+
 const files: Record<string, string> = {
   "docs/configuration.md": configurationDocs(),
   "docs/problems.md": problemDocs(),
   "docs/openapi.json": await openApi(),
+  "README.md": await readme(),
   ".env.example": envExample("development"),
   ".env.production.example": envExample("production"),
 };

@@ -16,6 +16,9 @@ import type { CreateVectorIndex } from "./vectors/vector-index.ts";
 
 const log = getLogger("boot");
 
+/** After the last request, time for its answer to leave the socket. */
+const CLOSE_MS = 200;
+
 /** Everything but the socket: the CLI calls the same front in its own process. */
 export interface Program extends AsyncDisposable {
   front: Front;
@@ -76,7 +79,8 @@ export async function serve(config: Config): Promise<Served> {
       log.info("app.stopping");
       program.lifecycle.state = "draining";
       const drained = await program.front.drained(config.drainTimeoutSeconds * 1000);
-      await Promise.race([listening.stop(), Bun.sleep(1000)]);
+      // Connections that are open and idle would keep the promise waiting for their clients.
+      await Promise.race([listening.stop(), Bun.sleep(CLOSE_MS)]);
       await owned.disposeAsync();
       log.info("app.stopped", { drained });
       return drained;

@@ -24,12 +24,23 @@ const REQUEST_ID = /^[A-Za-z0-9._-]+$/;
 export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
   let running = 0;
   let idle: (() => void) | undefined;
+  const begin = (): void => {
+    running++;
+  };
+  const end = (): void => {
+    running--;
+    if (running === 0) idle?.();
+  };
   const answer = async (
     request: Request,
     connection: Connection | undefined,
   ): Promise<Response> => {
     const start = performance.now();
     const scope = openScope(request, connection);
+    scope.runsUntil = (ended) => {
+      begin();
+      void ended.finally(end);
+    };
     return withLogContext({ request_id: scope.requestId }, async () => {
       const { pathname: path, searchParams } = urlOf(request);
       log.info("request_started", () => ({
@@ -47,12 +58,11 @@ export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
   };
   return {
     async handle(request: Request, connection?: Connection): Promise<Response> {
-      running++;
+      begin();
       try {
         return await answer(request, connection);
       } finally {
-        running--;
-        if (running === 0) idle?.();
+        end();
       }
     },
     /** Resolves when no request runs, or after `timeoutMs`; true if none does. */
@@ -78,6 +88,7 @@ function openScope(request: Request, connection: Connection | undefined): Reques
     requestId: valid ? given : crypto.randomUUID(),
     error: undefined,
     keepOpen: () => connection?.timeout(request, 0),
+    runsUntil: () => {},
   };
   setScope(request, scope);
   return scope;

@@ -85,21 +85,29 @@ function parseLine(line: number, bytes: Uint8Array): NdjsonLine {
 
 /**
  * An NDJSON answer made while it is read: the source is asked for more only as fast as the client takes lines, beyond
- * `limits.ndjsonResultBytesMax` that wait for it.
+ * `limits.ndjsonResultBytesMax` that wait for it. `ended` settles when the last line was made or the client has gone.
  */
-export function ndjsonResponse(lines: AsyncGenerator): Response {
+export function ndjsonResponse(lines: AsyncGenerator): {
+  response: Response;
+  ended: Promise<void>;
+} {
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const stream = new ReadableStream(
     {
       async pull(controller) {
         const next = await lines.next();
-        if (next.done === true) controller.close();
-        else controller.enqueue(encodeUtf8(`${JSON.stringify(next.value)}\n`));
+        if (next.done === true) {
+          controller.close();
+          end();
+        } else controller.enqueue(encodeUtf8(`${JSON.stringify(next.value)}\n`));
       },
       async cancel() {
+        end();
         await lines.return(undefined);
       },
     },
     new ByteLengthQueuingStrategy({ highWaterMark: limits.ndjsonResultBytesMax }),
   );
-  return new Response(stream, { headers: { "content-type": "application/x-ndjson" } });
+  const response = new Response(stream, { headers: { "content-type": "application/x-ndjson" } });
+  return { response, ended };
 }

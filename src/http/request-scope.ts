@@ -5,6 +5,8 @@ export interface RequestScope {
   error: unknown;
   /** Lets the connection stay silent for as long as the answer takes. */
   keepOpen: () => void;
+  /** Counts the request as running until the promise settles: its answer goes on after its handler has returned. */
+  runsUntil: (ended: Promise<void>) => void;
 }
 
 const scopes = new WeakMap<Request, RequestScope>();
@@ -22,6 +24,7 @@ export function scopeOf(request: Request): RequestScope {
     requestId: crypto.randomUUID(),
     error: undefined,
     keepOpen: () => {},
+    runsUntil: () => {},
   };
   scopes.set(request, fresh);
   return fresh;

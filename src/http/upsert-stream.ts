@@ -26,8 +26,11 @@ export function upsertStream(
   options: StreamOptions,
 ): Response {
   requireIdentity(request);
-  scopeOf(request).keepOpen();
-  return ndjsonResponse(results(deps, request, options));
+  const scope = scopeOf(request);
+  scope.keepOpen();
+  const { response, ended } = ndjsonResponse(results(deps, request, options));
+  scope.runsUntil(ended);
+  return response;
 }
 
 async function* results(

@@ -2,13 +2,15 @@ import { stemmer } from "stemmer";
 import { limits } from "../limits.ts";
 
 /**
- * English words so common that ranking by them changes nothing and costs most of a search: each matches nearly every
- * text, and BM25 gives it no weight.
+ * English words that say how a sentence is built and not what it is about. Ranking by them costs most of a search, since
+ * each matches nearly every text, and in a small collection they outweigh the words that matter.
  */
 const STOP_WORDS = new Set(
-  "a an and are as at be but by for from had has have i if in into is it its of on or s such t that the their then there these they this to was were which will with".split(
-    " ",
-  ),
+  `a about after all also am an and any are as at be because been before being both but by can could did do does doing
+  during each few for from further had has have having he her here hers him his how i if in into is it its itself just me
+  more most my no nor not of off on once only or other our ours out over own s same she should so some such t than that
+  the their theirs them then there these they this those through to too under until up very was we were what when where
+  which while who whom why will with would you your yours`.split(/\s+/),
 );
 
 /** A run of letters, digits and marks: what the keyword index's tokenizer (unicode61) takes for a word. */

@@ -25,20 +25,30 @@ for (const model of MODELS) {
   test(`${model} answers questions about the sample corpus`, async () => {
     using dir = tempDir();
     await using program = await openProgram(parseConfig({ DATA_DIR: dir.path, ENGINES: "0" }));
-    const call = async (path: string, body: unknown, type = "application/json"): Promise<Response> => {
+    const call = async (
+      path: string,
+      body: unknown,
+      type = "application/json",
+    ): Promise<Response> => {
       const text = typeof body === "string" ? body : JSON.stringify(body);
       const init = { method: "POST", body: text, headers: { "content-type": type } };
-      const response = await program.front.handle(new Request(`http://localhost/api/v1/collections${path}`, init));
+      const response = await program.front.handle(
+        new Request(`http://localhost/api/v1/collections${path}`, init),
+      );
       expect(response.status).toBeLessThan(300);
       return response;
     };
     await call("", { name: "sample", model });
-    await (await call("/sample/documents?wait=indexed", await sampleLines(), "application/x-ndjson")).text();
+    await (
+      await call("/sample/documents?wait=indexed", await sampleLines(), "application/x-ndjson")
+    ).text();
     const missed: string[] = [];
     for (const { query, expect: wanted } of questions) {
       const response = await call("/sample/search", { query, k: 5, group_by: "chunk" });
-      const { hits }: { hits: { id: string; chunk: { heading: string | null } }[] } = await response.json();
-      if (!hits.some((hit) => hit.chunk.heading === wanted || hit.id === wanted)) missed.push(query);
+      const { hits }: { hits: { id: string; chunk: { heading: string | null } }[] } =
+        await response.json();
+      if (!hits.some((hit) => hit.chunk.heading === wanted || hit.id === wanted))
+        missed.push(query);
     }
     expect(missed).toEqual([]);
   }, 60_000);

@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import type { SearchMode, SearchRequest } from "../../../src/contract/search.ts";
+import { limits } from "../../../src/limits.ts";
+import type { ProblemCode } from "../../../src/problems.ts";
+import { planSearch } from "../../../src/search/plan.ts";
+import type { CollectionRow } from "../../../src/store/store.ts";
+import { problemOf } from "../problems/problem-of.ts";
+import { COLLECTION } from "../store/fixtures.ts";
+
+const time = { createdAt: "2026-01-01T00:00:00.000Z", updatedAt: "2026-01-01T00:00:00.000Z" };
+const OWN_VECTORS: CollectionRow = { ...COLLECTION, key: 1, ...time };
+const EMBEDDED: CollectionRow = {
+  ...OWN_VECTORS,
+  model: "static-256",
+  modelSha256: "0",
+  dimensions: 256,
+  fusion: { method: "rrf", weight: 0.3 },
+};
+const OPTIONS = { kDefault: 10 };
+
+describe("planSearch", () => {
+  test("fills in every default", () => {
+    expect(planSearch({ query: "red flags" }, EMBEDDED, OPTIONS)).toEqual({
+      collection: EMBEDDED,
+      mode: "hybrid",
+      query: "red flags",
+      terms: ["red", "flags"],
+      vector: undefined,
+      k: 10,
+      offset: 0,
+      filter: undefined,
+      fusion: { method: "rrf", weight: 0.3 },
+      minScore: -Infinity,
+      groupBy: "document",
+      highlight: false,
+      fields: new Set(["title", "text", "metadata"]),
+      facets: [],
+      explain: false,
+    });
+  });
+
+  test("keeps the collection's weight where a search names only the method", () => {
+    const request: SearchRequest = { query: "x", fusion: { method: "weighted" } };
+    expect(planSearch(request, EMBEDDED, OPTIONS).fusion).toEqual({
+      method: "weighted",
+      weight: 0.3,
+    });
+  });
+
+  const modes: [string, CollectionRow, SearchRequest, SearchMode][] = [
+    ["words, with a model", EMBEDDED, { query: "x" }, "hybrid"],
+    ["words and a mode", EMBEDDED, { query: "x", mode: "semantic" }, "semantic"],
+    ["words, without a model", OWN_VECTORS, { query: "x" }, "keyword"],
+    ["a vector", OWN_VECTORS, { vector: [3, 4] }, "semantic"],
+    ["words and a vector", OWN_VECTORS, { query: "x", vector: [3, 4] }, "hybrid"],
+  ];
+  test.each(modes)("given %s, takes the mode that fits", (_what, collection, request, mode) => {
+    expect(planSearch(request, collection, OPTIONS).mode).toBe(mode);
+  });
+
+  test("brings a vector to unit length", () => {
+    const { vector } = planSearch({ vector: [3, 4] }, OWN_VECTORS, OPTIONS);
+    expect([...(vector ?? [])]).toEqual([Math.fround(0.6), Math.fround(0.8)]);
+  });
+
+  test("reads no words where only meaning counts", () => {
+    expect(planSearch({ query: "red flags", mode: "semantic" }, EMBEDDED, OPTIONS).terms).toEqual(
+      [],
+    );
+  });
+
+  const refused: [string, CollectionRow, SearchRequest, ProblemCode][] = [
+    ["nothing at all", EMBEDDED, {}, "empty_text"],
+    ["blank words", EMBEDDED, { query: " \n" }, "empty_text"],
+    ["a lone surrogate", EMBEDDED, { query: "a\udc00" }, "invalid_text"],
+    ["too many bytes", EMBEDDED, { query: "é".repeat(limits.queryBytesMax / 2 + 1) }, "too_large"],
+    ["a vector where a model embeds", EMBEDDED, { vector: [1] }, "vector_not_accepted"],
+    [
+      "a vector without words, by keyword",
+      OWN_VECTORS,
+      { vector: [1, 0], mode: "keyword" },
+      "empty_text",
+    ],
+    [
+      "a vector without words, by both",
+      OWN_VECTORS,
+      { vector: [1, 0], mode: "hybrid" },
+      "empty_text",
+    ],
+    [
+      "words by meaning without a model",
+      OWN_VECTORS,
+      { query: "x", mode: "semantic" },
+      "vector_required",
+    ],
+    [
+      "words by both without a model",
+      OWN_VECTORS,
+      { query: "x", mode: "hybrid" },
+      "vector_required",
+    ],
+    ["too few numbers", OWN_VECTORS, { vector: [1] }, "dimensions_mismatch"],
+    ["no direction", OWN_VECTORS, { vector: [0, -0] }, "invalid_vector"],
+    ["no number", OWN_VECTORS, { vector: [NaN, 1] }, "invalid_vector"],
+    ["a number past float32", OWN_VECTORS, { vector: [1e300, 1] }, "invalid_vector"],
+    ["a number below float32", OWN_VECTORS, { vector: [1e-300, 0] }, "invalid_vector"],
+    [
+      "an unknown operator",
+      EMBEDDED,
+      { query: "x", filter: { lap: { $near: 1 } } },
+      "invalid_filter",
+    ],
+    ["a facet without a name", EMBEDDED, { query: "x", facets: [""] }, "invalid_filter"],
+  ];
+  test.each(refused)("refuses %s", async (_what, collection, request, code) => {
+    expect((await problemOf(() => planSearch(request, collection, OPTIONS))).code).toBe(code);
+  });
+
+  test("takes the longest query", () => {
+    const query = "x".repeat(limits.queryBytesMax);
+    expect(planSearch({ query }, EMBEDDED, OPTIONS).query).toBe(query);
+  });
+});
