@@ -1,5 +1,7 @@
 /** Runs the tests with coverage and ends with the one line that a person or a CI looks for: `N passed, N failed`. */
-const child = Bun.spawn([process.execPath, "test", "--coverage", ...process.argv.slice(2)], {
+import { spawn } from "bun";
+
+const child = spawn([process.execPath, "test", "--coverage", ...process.argv.slice(2)], {
   stdio: ["ignore", "inherit", "pipe"],
 });
 let text = "";

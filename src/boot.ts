@@ -7,6 +7,7 @@ import { createApp } from "./http/app.ts";
 import { createFront, type Front } from "./http/front.ts";
 import type { Lifecycle } from "./http/lifecycle.ts";
 import { listen } from "./http/serve.ts";
+import { Problem } from "./problems.ts";
 import { createSearch } from "./search/search.ts";
 import { LocalStore } from "./store/local/local-store.ts";
 import { LineSink } from "./telemetry/line-sink.ts";
@@ -79,8 +80,7 @@ export async function serve(config: Config): Promise<Served> {
       log.info("app.stopping");
       program.lifecycle.state = "draining";
       const drained = await program.front.drained(config.drainTimeoutSeconds * 1000);
-      // Connections that are open and idle would keep the promise waiting for their clients.
-      await Promise.race([listening.stop(), Bun.sleep(CLOSE_MS)]);
+      await listening.stop(drained ? CLOSE_MS : 0);
       await owned.disposeAsync();
       log.info("app.stopped", { drained });
       return drained;
@@ -88,9 +88,16 @@ export async function serve(config: Config): Promise<Served> {
   };
 }
 
-/** The native library is loaded only where it is used. */
+/** The native library is loaded only where it is used. @throws Problem `native_missing` */
 async function indexFactory(name: Config["vectorIndex"]): Promise<CreateVectorIndex> {
   if (name === "exact") return createExactIndex;
-  const { createUsearchIndex } = await import("./vectors/usearch-index.ts");
-  return createUsearchIndex;
+  try {
+    const { createUsearchIndex } = await import("./vectors/usearch-index.ts");
+    return createUsearchIndex;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Problem("native_missing", `usearch: ${why}. VECTOR_INDEX=exact works without it.`, {
+      cause: error,
+    });
+  }
 }

@@ -1,3 +1,4 @@
+import manifest from "../models/manifest.json" with { type: "json" };
 import { Problem, type FieldError } from "./problems.ts";
 
 /** How a setting is read: the text of the environment in, a value or a sentence that says what is wrong out. */
@@ -23,9 +24,10 @@ const ENVIRONMENT_ALIASES: Readonly<Record<string, string>> = {
   test: "testing",
   prod: "production",
 };
+/** Installed models by their names; the case is kept. */
+const MODEL_NAMES = manifest.models.map((model) => model.name);
 const LOG_LEVELS = ["debug", "info", "warning", "error", "critical"] as const;
 
-export type Environment = (typeof ENVIRONMENTS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 function choice<T extends string>(
@@ -35,7 +37,7 @@ function choice<T extends string>(
   return (text: string): Reading<T> => {
     const lower = text.toLowerCase();
     const wanted = aliases[lower] ?? lower;
-    const found = choices.find((one) => one === wanted);
+    const found = choices.find((one) => one.toLowerCase() === wanted);
     if (found !== undefined) return { ok: true, value: found };
     return { ok: false, message: `must be one of ${choices.join(", ")}` };
   };
@@ -119,9 +121,9 @@ const SETTINGS = {
   embeddingModel: setting({
     names: ["EMBEDDING_MODEL_NAME"],
     fallback: "all-MiniLM-L6-v2",
-    accepts: "the name of an installed model (`slipstream models list`)",
+    accepts: MODEL_NAMES.join(" or "),
     docs: "Model of a collection that names none.",
-    read: nonEmpty,
+    read: choice(MODEL_NAMES),
   }),
   searchTopK: setting({
     names: ["SEARCH_TOP_K"],

@@ -92,6 +92,11 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** True for a code of the catalogue. */
+export function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code);
+}
+
 /** One wrong field of a request: where it is (JSON Pointer or query name) and what is wrong, never its value. */
 export interface FieldError {
   field: string;

@@ -1,7 +1,7 @@
-import { Type } from "@sinclair/typebox";
+import { Type, type Static } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { ItemErrorSchema } from "../contract/documents.ts";
-import { Problem } from "../problems.ts";
+import { isProblemCode, Problem } from "../problems.ts";
 
 /** A line of the streaming upsert's answer: a document's result, or the summary at the end. */
 const LineSchema = Type.Union([
@@ -30,14 +30,16 @@ export interface ResultListener {
   onFailure(sentence: string): void;
 }
 
-/** Reads the answer to its end. @throws Problem `internal` where it ends before its summary or says that it failed */
+/** Reads the answer to its end. @throws Problem `internal` where it ends before its summary, and of the answer's own code where it says that it failed */
 export async function readResults(
   response: Response,
   listener: ResultListener,
 ): Promise<IngestResult> {
   let count = 0;
   for await (const text of textLines(response)) {
-    const line = Value.Parse(LineSchema, JSON.parse(text));
+    const line = parseLine(text);
+    // Half a line: the connection broke in the middle of it.
+    if (line === undefined) break;
     if (!("done" in line)) {
       listener.onDocument(++count);
       if (line.error !== undefined)
@@ -45,12 +47,21 @@ export async function readResults(
       continue;
     }
     if (line.done) return { upserted: line.upserted, failed: line.failed };
+    const { code = "internal", detail = "no reason was given" } = line.error ?? {};
     throw new Problem(
-      "internal",
-      `After ${line.upserted} documents: ${line.error?.detail ?? "no reason was given"}`,
+      isProblemCode(code) ? code : "internal",
+      `After ${line.upserted} documents: ${detail}`,
     );
   }
   throw new Problem("internal", `The server's answer ended after ${count} documents.`);
+}
+
+function parseLine(text: string): Static<typeof LineSchema> | undefined {
+  try {
+    return Value.Parse(LineSchema, JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 async function* textLines(response: Response): AsyncGenerator<string> {

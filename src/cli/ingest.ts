@@ -44,6 +44,7 @@ interface Summary extends IngestResult {
   files: number;
   pending_embeddings: number;
   seconds: number;
+  /** True if files were left unread because the person said so. */
   interrupted: boolean;
 }
 
@@ -53,6 +54,7 @@ class IngestJob {
   #bytesRead = 0;
   #failedToRead = 0;
   #shown = 0;
+  #cutShort = false;
 
   constructor(options: IngestOptions, stop: AbortSignal) {
     this.#options = options;
@@ -74,7 +76,7 @@ class IngestJob {
       failed: result.failed + this.#failedToRead,
       pending_embeddings: pending,
       seconds: Math.round((performance.now() - start) / 10) / 100,
-      interrupted: this.#stop.aborted,
+      interrupted: this.#cutShort,
     };
   }
 
@@ -111,7 +113,10 @@ class IngestJob {
   async *#lines(files: readonly FoundFile[]): AsyncGenerator<Uint8Array> {
     for (const file of files) {
       for await (const result of readDocuments(file)) {
-        if (this.#stop.aborted) return;
+        if (this.#stop.aborted) {
+          this.#cutShort = true;
+          return;
+        }
         if (result.ok) yield encodeUtf8(`${JSON.stringify(result.document)}\n`);
         else
           this.#complain(

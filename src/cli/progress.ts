@@ -52,11 +52,11 @@ function formatRate(rate: number): string {
   return rate >= 10 ? Math.round(rate).toLocaleString("en") : rate.toFixed(1);
 }
 
-function formatLeft(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "time left unknown";
-  if (seconds < 60) return `${Math.ceil(seconds)} s left`;
+function formatLeft(left: number): string {
+  if (!Number.isFinite(left)) return "time left unknown";
+  const seconds = Math.ceil(left);
+  if (seconds < 60) return `${seconds} s left`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes} min ${Math.round(seconds % 60)} s left`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s left`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
 }

@@ -5,7 +5,7 @@ import { say } from "./output.ts";
 
 const log = getLogger("process");
 
-/** Runs the server until it is told to stop. Resolves to 0 when everything was finished. */
+/** Runs the server until it is told to stop. Resolves to 0 when every request was finished, else to 1. */
 export async function serveCommand(): Promise<number> {
   const config = parseConfig(process.env);
   await using _logs = await openLogs(config, 1);
@@ -17,8 +17,7 @@ export async function serveCommand(): Promise<number> {
   if (process.stderr.isTTY)
     say(`Slipstream listens on ${served.url} (API: ${served.url}/api/docs). Ctrl-C stops it.`);
   log.info("process.signal", { signal: await stopped });
-  await served.stop();
-  return 0;
+  return (await served.stop()) ? 0 : 1;
 }
 
 /** The first signal to stop; a second one ends the process at once. */

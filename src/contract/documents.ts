@@ -26,12 +26,15 @@ export const DocumentInputSchema = Type.Object(
 export type DocumentInput = Static<typeof DocumentInputSchema>;
 
 /** Items are checked one by one, so that a wrong document costs its own line and not the request. */
-export const UpsertDocumentsSchema = Type.Object({
-  documents: Type.Array(Type.Unknown({ description: "DocumentInput" }), {
-    minItems: 1,
-    maxItems: limits.documentsPerRequestMax,
-  }),
-});
+export const UpsertDocumentsSchema = Type.Object(
+  {
+    documents: Type.Array(Type.Unknown({ description: "DocumentInput" }), {
+      minItems: 1,
+      maxItems: limits.documentsPerRequestMax,
+    }),
+  },
+  { additionalProperties: false },
+);
 
 export const ItemErrorSchema = Type.Object({ code: Type.String(), detail: Type.String() });
 

@@ -2,16 +2,19 @@ import { Type } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 
 /** OpenAI's shapes, https://platform.openai.com/docs/api-reference/embeddings (fields that make no sense here are accepted and ignored). */
-export const EmbeddingsRequestSchema = Type.Object({
-  model: Type.String(),
-  input: Type.Union([
-    Type.String(),
-    Type.Array(Type.String(), { minItems: 1, maxItems: limits.embeddingInputsMax }),
-  ]),
-  encoding_format: Type.Optional(Type.Union([Type.Literal("float"), Type.Literal("base64")])),
-  dimensions: Type.Optional(Type.Integer({ minimum: 1 })),
-  user: Type.Optional(Type.String()),
-});
+export const EmbeddingsRequestSchema = Type.Object(
+  {
+    model: Type.String(),
+    input: Type.Union([
+      Type.String(),
+      Type.Array(Type.String(), { minItems: 1, maxItems: limits.embeddingInputsMax }),
+    ]),
+    encoding_format: Type.Optional(Type.Union([Type.Literal("float"), Type.Literal("base64")])),
+    dimensions: Type.Optional(Type.Integer({ minimum: 1 })),
+    user: Type.Optional(Type.String()),
+  },
+  { additionalProperties: true },
+);
 
 export const EmbeddingsResponseSchema = Type.Object({
   object: Type.Literal("list"),
@@ -39,14 +42,4 @@ export const ModelsResponseSchema = Type.Object({
       licence: Type.String(),
     }),
   ),
-});
-
-/** OpenAI's error shape, kept on the endpoints that imitate theirs. */
-export const OpenAiErrorSchema = Type.Object({
-  error: Type.Object({
-    message: Type.String(),
-    type: Type.String(),
-    param: Type.Union([Type.String(), Type.Null()]),
-    code: Type.String(),
-  }),
 });

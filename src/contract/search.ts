@@ -1,7 +1,7 @@
 import { Type, type Static } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 import { FusionSchema } from "./collections.ts";
-import { JsonObjectSchema, NameSchema, queryInteger } from "./shared.ts";
+import { JsonObjectSchema, NameSchema } from "./shared.ts";
 
 const modeSchema = Type.Union([
   Type.Literal("hybrid"),
@@ -46,8 +46,8 @@ export type SearchMode = Static<typeof modeSchema>;
 export const SearchQuerySchema = Type.Object({
   q: Type.String({ minLength: 1 }),
   mode: Type.Optional(modeSchema),
-  k: Type.Optional(queryInteger({ minimum: 1, maximum: limits.kMax })),
-  offset: Type.Optional(queryInteger({ minimum: 0, maximum: limits.offsetMax })),
+  k: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.kMax })),
+  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.offsetMax })),
   filter: Type.Optional(Type.String({ description: "A filter as JSON" })),
   min_score: Type.Optional(Type.Number()),
   highlight: Type.Optional(Type.Boolean()),

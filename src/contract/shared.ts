@@ -19,17 +19,9 @@ export const ProblemSchema = Type.Object(
   { title: "Problem" },
 );
 
-/**
- * A whole number in a query string. Elysia reads `Number` from text there and `Integer` only of its own making, so this
- * is a number that one divides.
- */
-export function queryInteger(options: { minimum: number; maximum: number }) {
-  return Type.Number({ ...options, multipleOf: 1 });
-}
-
 /** Query of every list. */
 export const ListQuerySchema = Type.Object({
-  limit: Type.Optional(queryInteger({ minimum: 1, maximum: limits.listLimitMax })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.listLimitMax })),
   cursor: Type.Optional(Type.String({ maxLength: 4096 })),
 });
 

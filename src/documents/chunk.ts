@@ -6,16 +6,6 @@ import type { Fit, Piece } from "./chunk-pieces.ts";
 import { splitSections } from "./chunk-sections.ts";
 import type { Section } from "./chunk-sections.ts";
 
-/** How a collection cuts its documents. */
-export interface ChunkingOptions {
-  /** `none`: one chunk per document, whatever its length. */
-  strategy: "auto" | "none";
-  /** Tokens of one chunk, special tokens not counted. */
-  tokensMax: number;
-  /** Tokens that a chunk repeats of the one before it, below `tokensMax`; 0 by default. */
-  tokensOverlap: number;
-}
-
 /** One chunk's place in its text: UTF-16 offsets, half-open. */
 export interface ChunkSpan {
   start: number;

@@ -43,6 +43,7 @@ export class ChildPool implements AsyncDisposable {
    * that had the batch died, overran or could not load the model
    */
   embed(model: string, texts: readonly string[]): Promise<Vectors> {
+    if (this.#closed) throw failed("the server is stopping");
     if (this.#queue.length >= limits.embeddingBatchesQueuedMax) {
       throw new Problem("busy", "Too many texts wait to be embedded.", { retryAfterMs: 1000 });
     }
@@ -57,7 +58,8 @@ export class ChildPool implements AsyncDisposable {
     for (const job of this.#queue) job.reject(failed("the server is stopping"));
     this.#queue = [];
     const exits = [...this.#children].map((child) => {
-      child.process.kill();
+      // A child keeps nothing that could be lost, and one that hangs would not hear a milder signal.
+      child.process.kill("SIGKILL");
       return child.process.exited;
     });
     await Promise.all(exits);

@@ -44,7 +44,10 @@ export class Engine implements AsyncDisposable {
     this.#store = store;
     this.#pool = count === 0 ? undefined : new ChildPool(count);
     this.#indexes = new Indexes(createIndex);
-    this.#passages = new Passages(store, (model, texts) => this.#embedBatch(model, texts));
+    this.#passages = new Passages(store, (model, texts) => this.#embedBatch(model, texts), {
+      lanes: Math.max(1, count),
+      accepts: hasSameWeights,
+    });
   }
 
   openCollection(collection: CollectionRow): Promise<void> {
@@ -135,10 +138,18 @@ export class Engine implements AsyncDisposable {
 }
 
 /** @throws Problem `model_mismatch` where the collection's vectors were made by other weights than are installed now */
-export function requireSameWeights({ model, modelSha256 }: CollectionRow): void {
-  if (model === NO_MODEL || modelInfo(model).sha256 === modelSha256) return;
+export function requireSameWeights(collection: CollectionRow): void {
+  if (hasSameWeights(collection)) return;
   throw new Problem(
     "model_mismatch",
-    `The weights of ${model} are not those that embedded this collection; make a new collection and ingest again.`,
+    `The weights of ${collection.model} are not those that embedded this collection; make a new collection and ingest again.`,
+  );
+}
+
+/** Also false where the model is not installed any more. */
+function hasSameWeights({ model, modelSha256 }: CollectionRow): boolean {
+  return (
+    model === NO_MODEL ||
+    listModels().some((one) => one.name === model && one.sha256 === modelSha256)
   );
 }

@@ -1,4 +1,4 @@
-import { assert } from "../problems.ts";
+import { Problem } from "../problems.ts";
 import type { CollectionRow, Commit, StoreRead } from "../store/store.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import type { CreateVectorIndex, VectorIndex } from "../vectors/vector-index.ts";
@@ -30,14 +30,16 @@ export class Indexes implements AsyncDisposable {
   apply({ collectionKey, chunksRemoved, vectors }: Commit): void {
     const index = this.#byCollection.get(collectionKey);
     if (index === undefined) return;
-    for (const key of chunksRemoved) index.remove(key);
+    // In this order: a commit may add a chunk and replace it again, and a key that was removed never comes back.
     for (const { key, vector } of vectors) index.set(key, vector);
+    for (const key of chunksRemoved) index.remove(key);
   }
 
+  /** @throws Problem `collection_not_found` for a collection that was dropped while a request had it in hand */
   of(collectionKey: number): VectorIndex {
     const index = this.#byCollection.get(collectionKey);
-    assert(index !== undefined, "a collection that can be named has its index open");
-    return index;
+    if (index !== undefined) return index;
+    throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
   }
 
   async drop(collectionKey: number): Promise<void> {

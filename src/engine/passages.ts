@@ -14,10 +14,31 @@ export type EmbedBatch = (
   texts: readonly string[],
 ) => Promise<(Float32Array | undefined)[]>;
 
+export interface PassagesOptions {
+  /** Batches under way at once; 1 by default. */
+  lanes?: number;
+  /** Whether a collection's chunks may be embedded; all by default. */
+  accepts?: (collection: CollectionRow) => boolean;
+}
+
 interface Waiter {
   chunkKey: number;
   resolve: () => void;
 }
+
+interface Batch {
+  collection: CollectionRow;
+  chunks: readonly PendingChunk[];
+}
+
+/** One pass over all that waits. */
+interface Pass {
+  /** Models that could not be loaded or run in this pass: the rest of theirs is left for the next one. */
+  failures: Map<string, unknown>;
+}
+
+/** A text that every model can embed: if it fails too, the fault is not the other text's. */
+const PROBE = "a";
 
 /**
  * Embeds chunks in the background, oldest first. The store is the queue: a chunk without a vector is waiting, so a crash
@@ -26,6 +47,8 @@ interface Waiter {
 export class Passages implements AsyncDisposable {
   readonly #store: Store;
   readonly #embed: EmbedBatch;
+  readonly #lanes: number;
+  readonly #accepts: (collection: CollectionRow) => boolean;
   readonly #stop = new AbortController();
   /** The loop outlives the request that wakes it, so it must not run in that request's log context. */
   readonly #outsideRequests = AsyncLocalStorage.snapshot();
@@ -34,11 +57,19 @@ export class Passages implements AsyncDisposable {
   /** Greatest chunk key committed, and greatest one below which no chunk waits. */
   #committedKey = 0;
   #doneKey = 0;
+  /** False until what an earlier run left was embedded: its keys are not known before. */
+  #backlogDone = false;
   #waiters: Waiter[] = [];
 
-  constructor(store: Store, embed: EmbedBatch) {
+  constructor(
+    store: Store,
+    embed: EmbedBatch,
+    { lanes = 1, accepts = () => true }: PassagesOptions = {},
+  ) {
     this.#store = store;
     this.#embed = embed;
+    this.#lanes = lanes;
+    this.#accepts = accepts;
   }
 
   /** Looks at what waits from an earlier run. */
@@ -54,7 +85,7 @@ export class Passages implements AsyncDisposable {
 
   /** Resolves when every chunk committed before the call has its vector, or when the signal says to wait no longer. */
   async caughtUp(signal: AbortSignal): Promise<void> {
-    const chunkKey = this.#committedKey;
+    const chunkKey = this.#backlogDone ? this.#committedKey : Infinity;
     if (this.#doneKey >= chunkKey || signal.aborted || this.#running === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiters.push({ chunkKey, resolve });
@@ -81,56 +112,66 @@ export class Passages implements AsyncDisposable {
     let retryMs = RETRY_MS_FIRST;
     while (this.#again && !this.#stop.signal.aborted) {
       this.#again = false;
-      try {
-        await this.#drain();
+      const failure = await this.#pass();
+      if (failure === undefined) {
         retryMs = RETRY_MS_FIRST;
-      } catch (error) {
-        if (this.#stop.signal.aborted) return;
-        log.error("embedding.failed", { error, retry_ms: retryMs });
-        this.#again = true;
-        await pause(retryMs, this.#stop.signal);
-        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+        continue;
       }
+      if (this.#stop.signal.aborted) return;
+      log.error("embedding.failed", { error: failure, retry_ms: retryMs });
+      this.#again = true;
+      await pause(retryMs, this.#stop.signal);
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }
   }
 
-  async #drain(): Promise<void> {
-    let after = 0;
-    while (!this.#stop.signal.aborted) {
-      const committedKey = this.#committedKey;
-      const page = await this.#store.pending({ after, limit: limits.pendingReadMax });
-      const last = page.at(-1);
-      if (last === undefined) {
-        this.#done(committedKey);
-        return;
+  /** Everything that waits, once. Resolves to what went wrong, if anything did; the rest is embedded all the same. */
+  async #pass(): Promise<unknown> {
+    const pass: Pass = { failures: new Map() };
+    try {
+      for (let after = 0; !this.#stop.signal.aborted;) {
+        const committedKey = this.#committedKey;
+        const page = await this.#store.pending({ after, limit: limits.pendingReadMax });
+        const last = page.at(-1);
+        if (last !== undefined) await this.#embedPage(page, pass);
+        if (pass.failures.size === 0) this.#done(last?.key ?? committedKey, last === undefined);
+        if (last === undefined) break;
+        after = last.key;
       }
-      await this.#embedPage(page);
-      after = last.key;
-      this.#done(last.key);
+    } catch (error) {
+      return error;
     }
+    return pass.failures.values().next().value;
   }
 
-  async #embedPage(page: readonly PendingChunk[]): Promise<void> {
+  async #embedPage(page: readonly PendingChunk[], pass: Pass): Promise<void> {
     const collections = new Map((await this.#store.collections()).map((one) => [one.key, one]));
-    const byCollection = Map.groupBy(page, (chunk) => chunk.collectionKey);
-    const batches: Promise<void>[] = [];
-    for (const [key, chunks] of byCollection) {
+    const batches: Batch[] = [];
+    for (const [key, chunks] of Map.groupBy(page, (chunk) => chunk.collectionKey)) {
       const collection = collections.get(key);
       // Dropped meanwhile: its rows are on their way out.
-      if (collection === undefined) continue;
+      if (collection === undefined || !this.#accepts(collection)) continue;
       for (let start = 0; start < chunks.length; start += limits.embeddingBatchMax) {
-        batches.push(
-          this.#embedBatch(collection, chunks.slice(start, start + limits.embeddingBatchMax)),
-        );
+        batches.push({ collection, chunks: chunks.slice(start, start + limits.embeddingBatchMax) });
       }
     }
-    const failure = (await Promise.allSettled(batches)).find(
-      (batch) => batch.status === "rejected",
-    );
-    if (failure !== undefined) throw failure.reason;
+    await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(batches, pass)));
   }
 
-  async #embedBatch(collection: CollectionRow, chunks: readonly PendingChunk[]): Promise<void> {
+  /** Takes batches from the list until it is empty; the lanes of a page share one list. */
+  async #lane(batches: Batch[], pass: Pass): Promise<void> {
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+      const { model } = batch.collection;
+      if (this.#stop.signal.aborted || pass.failures.has(model)) continue;
+      try {
+        await this.#embedBatch(batch);
+      } catch (error) {
+        pass.failures.set(model, error);
+      }
+    }
+  }
+
+  async #embedBatch({ collection, chunks }: Batch): Promise<void> {
     const texts = chunks.map(({ title, text }) => embeddedText(title, text));
     const vectors = await this.#embedAll(collection.model, texts);
     const rows: ChunkVector[] = chunks.map(({ key }, index) => ({ key, vector: vectors[index] }));
@@ -138,28 +179,40 @@ export class Passages implements AsyncDisposable {
   }
 
   /**
-   * A text that ends its process would hold all others up for ever. So a batch that fails is tried text by text; those
-   * that fail while others do not are given up, and where all fail the reason lies elsewhere and everything waits.
+   * A text that ends its process would hold all others up for ever. So a batch that fails is tried text by text, once a
+   * probe has shown that the model works, and texts that fail by themselves are given up.
    */
   async #embedAll(model: string, texts: readonly string[]): Promise<(Float32Array | undefined)[]> {
     try {
       return await this.#embed(model, texts);
     } catch (error) {
-      if (this.#stop.signal.aborted || texts.length === 1) throw error;
+      if (this.#stop.signal.aborted) throw error;
     }
-    const results: PromiseSettledResult<(Float32Array | undefined)[]>[] = [];
-    for (const text of texts)
-      results.push(...(await Promise.allSettled([this.#embed(model, [text])])));
-    const failures = results.filter((result) => result.status === "rejected");
-    if (failures.length === texts.length) throw failures[0]?.reason;
-    if (failures.length > 0)
-      log.error("embedding.given_up", { texts: failures.length, error: failures[0]?.reason });
-    return results.map((result) => (result.status === "fulfilled" ? result.value[0] : undefined));
+    await this.#embed(model, [PROBE]);
+    const vectors: (Float32Array | undefined)[] = [];
+    for (const text of texts) vectors.push(await this.#embedAlone(model, text));
+    return vectors;
   }
 
-  #done(key: number): void {
+  async #embedAlone(model: string, text: string): Promise<Float32Array | undefined> {
+    try {
+      return (await this.#embed(model, [text]))[0];
+    } catch (error) {
+      if (this.#stop.signal.aborted) throw error;
+      await this.#embed(model, [PROBE]);
+      log.error("embedding.given_up", { model, characters: text.length, error });
+      return undefined;
+    }
+  }
+
+  #done(key: number, all: boolean): void {
     this.#doneKey = Math.max(this.#doneKey, key);
-    for (const waiter of this.#waiters) if (waiter.chunkKey <= this.#doneKey) waiter.resolve();
+    const backlogDone = all && !this.#backlogDone;
+    if (all) this.#backlogDone = true;
+    for (const waiter of this.#waiters) {
+      if (waiter.chunkKey <= this.#doneKey || (backlogDone && waiter.chunkKey === Infinity))
+        waiter.resolve();
+    }
   }
 }
 

@@ -28,9 +28,12 @@ export function noRouteProblem(
 
 function matches(pattern: string, path: string): boolean {
   const wanted = pattern.split("/");
-  const given = path.split("/");
+  // As the router, which takes a path with a slash at its end for the one without.
+  const given = path.replace(/(?<=.)\/$/, "").split("/");
   return (
     wanted.length === given.length &&
-    wanted.every((part, index) => part.startsWith(":") || part === given[index])
+    wanted.every((part, index) =>
+      part.startsWith(":") ? given[index] !== "" : part === given[index],
+    )
   );
 }

@@ -7,8 +7,9 @@ import type { Search } from "../search/search.ts";
 import type { StoreRead } from "../store/store.ts";
 import { noRouteProblem } from "./allowed-methods.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { isNdjson } from "./ndjson.ts";
+import { isNdjson, takesNdjson } from "./ndjson.ts";
 import { problemResponse, toProblem } from "./problem-response.ts";
+import { readNumbers } from "./query-numbers.ts";
 import { readJson } from "./read-body.ts";
 import { scopeOf } from "./request-scope.ts";
 import { aliasRoutes } from "./routes/aliases.ts";
@@ -34,7 +35,12 @@ export interface AppDeps {
  * `normalize` off: a field that we do not know is an error and is not dropped in silence.
  */
 export const createApp = (deps: AppDeps) => {
-  const app = new Elysia({ name: "slipstream", normalize: false })
+  const app = new Elysia({
+    name: "slipstream",
+    normalize: false,
+    // Else a path is looked for eleven characters into the URL, and a host named "db" or "api" answers 404.
+    handler: { standardHostname: false },
+  })
     .onError({ as: "global" }, ({ code, error, request, path }) => {
       const { problem, allow } =
         code === "NOT_FOUND"
@@ -46,7 +52,10 @@ export const createApp = (deps: AppDeps) => {
       if (allow !== undefined) response.headers.set("allow", allow);
       return response;
     })
-    .onParse({ as: "global" }, ({ request }) => (isNdjson(request) ? null : readJson(request)))
+    .onParse({ as: "global" }, ({ request, path }) =>
+      isNdjson(request) && takesNdjson(path) ? null : readJson(request),
+    )
+    .onTransform({ as: "global" }, ({ query }) => readNumbers(query))
     .use(operationsRoutes(deps))
     .use(collectionRoutes(deps))
     .use(aliasRoutes(deps))
@@ -56,5 +65,3 @@ export const createApp = (deps: AppDeps) => {
     .use(docsRoutes());
   return app;
 };
-
-export type App = ReturnType<typeof createApp>;

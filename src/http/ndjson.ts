@@ -3,6 +3,11 @@ import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { mediaType, parseJson } from "./read-body.ts";
 
+/** True for the one path that reads a stream of documents. */
+export function takesNdjson(path: string): boolean {
+  return /^\/api\/v1\/collections\/[^/]+\/documents\/?$/.test(path);
+}
+
 /** A line of an NDJSON stream: its JSON value, or why it has none. Lines count from 1. */
 export type NdjsonLine =
   | { line: number; ok: true; value: unknown }
@@ -95,7 +100,11 @@ export function ndjsonResponse(lines: AsyncGenerator): {
   const stream = new ReadableStream(
     {
       async pull(controller) {
-        const next = await lines.next();
+        // A source that fails breaks the answer off, and has ended too.
+        const next = await lines.next().catch((error: unknown) => {
+          end();
+          throw error;
+        });
         if (next.done === true) {
           controller.close();
           end();

@@ -88,9 +88,7 @@ function validationProblem(error: unknown): Problem {
 export function shapeProblem(issues: Iterable<ValidationIssue>, part: string): Problem {
   const errors: FieldError[] = [];
   for (const issue of issues) {
-    // Elysia says "property" where a value of a query was read and then found wrong.
-    const place = part === "body" ? "" : `${part === "property" ? "query" : part}:`;
-    const field = `${place}${shortPath(issue.path)}`;
+    const field = fieldName(part, issue.path);
     if (!errors.some((one) => one.field === field))
       errors.push({ field, message: issue.message.slice(0, 200) });
     if (errors.length === FIELD_ERRORS_MAX) break;
@@ -104,8 +102,12 @@ function isValidation(error: unknown): error is { type: string; all: ValidationI
   return error instanceof Error && "type" in error && "all" in error && Array.isArray(error.all);
 }
 
-/** A JSON Pointer as far as it is short and plain: names in it can be the caller's. */
-function shortPath(path: string): string {
-  if (path === "" || path === "/") return "body";
-  return /^[\w/$.-]{1,100}$/.test(path) ? path : "/…";
+/** Where a wrong value stands: a JSON Pointer into the body, else the part of the request before it. */
+function fieldName(part: string, path: string): string {
+  // Elysia says "property" where a value of a query was read and then found wrong, and does not say which.
+  const place = part === "property" ? "query" : part;
+  if (path === "" || path === "/") return place;
+  // Names in a path can be the caller's: only a short and plain one is shown back.
+  const shown = /^[\w/$.-]{1,100}$/.test(path) ? path : "/…";
+  return place === "body" ? shown : `${place}:${shown}`;
 }

@@ -11,19 +11,19 @@ export function mediaType(contentType: string | null): string {
 }
 
 /**
- * The JSON value of a request's body. @throws Problem `unsupported_media_type`, `too_large`, `too_deep`, `invalid_text`,
+ * The JSON value of a request's body, null where there is none. @throws Problem `unsupported_media_type`, `too_large`, `too_deep`, `invalid_text`,
  * `malformed_json`, `busy` when all bodies being read together would take too much memory
  */
 export async function readJson(request: Request): Promise<unknown> {
   requireIdentity(request);
   // A request without a body may still name a type, as clients that set it always do.
-  if (request.body === null) return undefined;
+  if (request.body === null) return null;
   const type = mediaType(request.headers.get("content-type"));
   if (type !== "application/json" && !type.endsWith("+json")) {
     throw new Problem("unsupported_media_type", "Send the body as Content-Type: application/json.");
   }
   const bytes = await readBytes(request, limits.jsonBodyBytesMax);
-  return bytes.byteLength === 0 ? undefined : parseJson(bytes);
+  return bytes.byteLength === 0 ? null : parseJson(bytes);
 }
 
 /** A JSON value from bytes. @throws Problem `too_deep`, `invalid_text`, `malformed_json` */

@@ -9,8 +9,8 @@ const BODY_BYTES_MAX = 2 ** 40;
 
 export interface Listening {
   url: string;
-  /** Takes no more connections and waits for those that are open. */
-  stop(): Promise<void>;
+  /** Takes no more connections, gives open ones that long to end by themselves, then cuts them off. */
+  stop(graceMs: number): Promise<void>;
 }
 
 /** @throws Problem `port_in_use` */
@@ -26,7 +26,14 @@ export function listen(front: Front, { host, port }: { host: string; port: numbe
       maxRequestBodySize: BODY_BYTES_MAX,
       fetch: (request, connection) => front.handle(request, connection),
     });
-    return { url: server.url.origin, stop: () => server.stop() };
+    return {
+      url: server.url.origin,
+      async stop(graceMs) {
+        // A client that keeps its idle connection open would keep this promise waiting.
+        await Promise.race([server.stop(), Bun.sleep(graceMs)]);
+        await server.stop(true);
+      },
+    };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
       throw new Problem(

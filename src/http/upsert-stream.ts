@@ -1,11 +1,14 @@
 import type { Documents } from "../documents/documents.ts";
 import type { Idempotency } from "../documents/idempotency.ts";
 import { limits } from "../limits.ts";
-import { Problem } from "../problems.ts";
+import { Problem, PROBLEMS } from "../problems.ts";
 import type { CollectionRow } from "../store/store.ts";
+import { getLogger } from "../telemetry/logs.ts";
 import { ndjsonLines, ndjsonResponse, type NdjsonLine } from "./ndjson.ts";
 import { requireIdentity } from "./read-body.ts";
 import { scopeOf } from "./request-scope.ts";
+
+const log = getLogger("http");
 
 interface StreamOptions {
   collection: CollectionRow;
@@ -68,17 +71,14 @@ async function* results(
     const pending_embeddings = await documents.pending(collection);
     yield { done: true, upserted, failed, sequence: documents.sequence(), pending_embeddings };
   } catch (error) {
-    const scope = scopeOf(request);
-    scope.error = error;
-    const problem =
+    const { requestId: request_id } = scopeOf(request);
+    const { code, detail } =
       error instanceof Problem ? error : new Problem("internal", "The stream ended early.");
-    yield {
-      done: false,
-      upserted,
-      failed,
-      error: { code: problem.code, detail: problem.detail },
-      request_id: scope.requestId,
-    };
+    // The request's own log line was written when its answer began. A client that has gone is no failure of ours.
+    if (request.signal.aborted) log.info("stream_broken_off", { request_id, upserted });
+    else if (PROBLEMS[code].status >= 500)
+      log.error("stream_failed", { request_id, upserted, error });
+    yield { done: false, upserted, failed, error: { code, detail }, request_id };
   }
 }
 

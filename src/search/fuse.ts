@@ -21,13 +21,19 @@ export interface Fused {
 /** The constant of reciprocal rank fusion, as in its source. */
 const RRF_K = 60;
 
+/**
+ * Only the first candidates of each side earn a share, however many were fetched: a score then does not depend on how
+ * far a caller pages. What lies behind follows in the order of the semantic side, then of the keyword side.
+ */
+export const FUSED_CANDIDATES = 100;
+
 export interface Sides {
   semantic: readonly Ranked[];
   keyword: readonly Ranked[];
 }
 
 /**
- * Merges two rankings, best first, ties by unit.
+ * Merges two rankings, best first.
  * - `weighted`: each side's scores are stretched to 0…1 over its own candidates, then summed, `weight` to the semantic side;
  *   the keyword side's share is lessened by `keywordConfidence`, 0…1, since stretching makes even a poor best match a 1.
  * - `rrf`: reciprocal rank fusion, sum of share / (60 + rank) (Cormack, Clarke and Büttcher, SIGIR 2009), which looks at
@@ -46,14 +52,33 @@ export function fuse(
   const fused = new Map<number, Fused>();
   for (const side of ["semantic", "keyword"] as const) {
     const ranked = sides[side];
-    const share = shares(ranked, weights[side]);
+    const share = shares(ranked.slice(0, FUSED_CANDIDATES), weights[side]);
     for (const [index, one] of ranked.entries()) {
       const entry = fused.get(one.unit) ?? empty(one);
       fused.set(one.unit, entry);
-      add(entry, { side, one, rank: index + 1, share: share(one, index) });
+      add(entry, {
+        side,
+        one,
+        rank: index + 1,
+        share: index < FUSED_CANDIDATES ? share(one, index) : 0,
+      });
     }
   }
-  return [...fused.values()].toSorted((a, b) => b.score - a.score || a.unit - b.unit);
+  return [...fused.values()].toSorted(compare);
+}
+
+function compare(a: Fused, b: Fused): number {
+  return (
+    b.score - a.score ||
+    byRank(a.semanticRank, b.semanticRank) ||
+    byRank(a.keywordRank, b.keywordRank)
+  );
+}
+
+/** A unit that a side did not find comes after those that it did. */
+function byRank(a: number | null, b: number | null): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  return a - b;
 }
 
 type Share = (one: Ranked, index: number) => number;

@@ -3,7 +3,7 @@ import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
-import { fuse, type Fused, type Ranked } from "./fuse.ts";
+import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
 import { planSearch, type SearchPlan } from "./plan.ts";
 import { keywordSide, semanticSide, type SideOptions } from "./sides.ts";
@@ -15,9 +15,6 @@ export interface SearchDeps {
   /** Hits of a search that does not say. */
   kDefault: number;
 }
-
-/** Candidates of each side of a hybrid search, so that the weights work on the same scale for k 1 and k 100. */
-const CANDIDATES_MIN = 100;
 
 /** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
 const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
@@ -65,7 +62,7 @@ export type Search = ReturnType<typeof createSearch>;
 
 async function find(deps: SearchDeps, plan: SearchPlan): Promise<Found> {
   const wanted = plan.k + plan.offset;
-  const count = plan.mode === "hybrid" ? Math.max(CANDIDATES_MIN, wanted) : wanted;
+  const count = plan.mode === "hybrid" ? Math.max(FUSED_CANDIDATES, wanted) : wanted;
   const options: SideOptions = { collection: plan.collection, groupBy: plan.groupBy, count };
   const timings: Record<string, number> = {};
   const semantic =
@@ -202,16 +199,13 @@ async function extras(
   found: Found,
 ): Promise<Pick<SearchResult, "total_estimate" | "facets" | "explain">> {
   const scope = plan.filter === undefined ? {} : { filter: plan.filter };
-  const facets: NonNullable<SearchResult["facets"]> = {};
+  const facets: [string, { value: unknown; count: number }[]][] = [];
   for (const { name, path } of plan.facets) {
-    facets[name] = await store.facet(plan.collection.key, {
-      path,
-      ...scope,
-      limit: limits.facetValuesMax,
-    });
+    const options = { path, ...scope, limit: limits.facetValuesMax };
+    facets.push([name, await store.facet(plan.collection.key, options)]);
   }
   return {
-    ...(plan.facets.length > 0 ? { facets } : {}),
+    ...(facets.length > 0 ? { facets: Object.fromEntries(facets) } : {}),
     ...(plan.explain
       ? { total_estimate: await countMatching(store, plan), explain: explanation(plan, found) }
       : {}),

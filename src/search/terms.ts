@@ -35,11 +35,12 @@ export function queryTerms(query: string): string[] {
  * algorithm for suffix stripping", 1980), as FTS5's `porter unicode61 remove_diacritics 2`.
  */
 export function indexForm(word: string): string {
-  const folded = word
-    .normalize("NFKD")
-    .replaceAll(/\p{M}+/gu, "")
-    .toLowerCase();
-  return /^[a-z]+$/.test(folded) ? stemmer(folded) : folded;
+  return stemmer(
+    word
+      .normalize("NFD")
+      .replaceAll(/\p{M}+/gu, "")
+      .toLowerCase(),
+  );
 }
 
 /** Where a text has one of the words, in any of their forms; UTF-16 code units, half-open, in order. */

@@ -50,13 +50,15 @@ function parseObject(input: unknown, context: Context): Filter {
     throw wrong(context, `is nested deeper than ${limits.filterDepthMax} levels`);
   }
   if (!isObject(input)) throw wrong(context, "must be an object");
+  // Every object counts, an empty one too: each is a part of the SQL.
+  if (--context.budget.nodes < 0) {
+    throw wrong(context, `has more than ${limits.filterNodesMax} parts`);
+  }
   const filters = Object.entries(input).map(([name, value]) => parseEntry(name, value, context));
   return conjunction(filters);
 }
 
 function parseEntry(name: string, value: unknown, context: Context): Filter {
-  if (--context.budget.nodes < 0)
-    throw wrong(context, `has more than ${limits.filterNodesMax} conditions`);
   const inner = {
     ...context,
     depth: context.depth + 1,
@@ -80,7 +82,7 @@ function parseField(path: readonly string[], value: unknown, context: Context): 
   return conjunction(
     operators.map(([operator, operand]) => {
       if (--context.budget.nodes < 0)
-        throw wrong(context, `has more than ${limits.filterNodesMax} conditions`);
+        throw wrong(context, `has more than ${limits.filterNodesMax} parts`);
       return parseOperator(
         path,
         { operator, operand },

@@ -66,15 +66,48 @@ function jsonLine(environment: string): (record: LogRecord) => string {
       environment,
       version: VERSION.version,
     };
-    for (const [key, value] of Object.entries(record.properties)) line[key] ??= plain(value);
-    return `${JSON.stringify(line)}\n`;
+    for (const [key, value] of Object.entries(record.properties)) line[key] ??= value;
+    return `${stringify(line)}\n`;
   };
 }
 
-function plain(value: unknown): unknown {
-  if (value instanceof Error) {
-    const cause = value.cause === undefined ? {} : { cause: plain(value.cause) };
-    return { type: value.name, message: value.message, stack: value.stack, ...cause };
+/** Causes of causes that a line shows; an error can be its own. */
+const CAUSES_MAX = 5;
+
+/** JSON of a record; a field that JSON cannot hold costs itself and not the line. */
+function stringify(line: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(line, plainer);
+  } catch {
+    const safe = Object.entries(line).map(([key, value]) => [
+      key,
+      holds(value) ? value : "[not JSON]",
+    ]);
+    return JSON.stringify(Object.fromEntries(safe), plainer);
   }
+}
+
+function holds(value: unknown): boolean {
+  try {
+    JSON.stringify(value, plainer);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function plainer(_key: string, value: unknown): unknown {
+  if (value instanceof Error) return plainError(value, CAUSES_MAX);
   return typeof value === "bigint" ? value.toString() : value;
+}
+
+function plainError(error: Error, causes: number): Record<string, unknown> {
+  const { name: type, message, stack, cause } = error;
+  if (cause === undefined || causes === 0) return { type, message, stack };
+  return {
+    type,
+    message,
+    stack,
+    cause: cause instanceof Error ? plainError(cause, causes - 1) : cause,
+  };
 }

@@ -27,16 +27,14 @@ const network = isOfflinePermitted
   : "with the network on, since unshare is not permitted here";
 
 let shelf: ReturnType<typeof tempDir>;
+const build = (name: string) =>
+  runProgram(["scripts/build.ts", "--outfile", join(shelf.path, name)], {
+    cwd: ROOT,
+    command: [process.execPath],
+  });
 beforeAll(async () => {
   shelf = tempDir();
-  const build = await runProgram(
-    ["scripts/build.ts", "--outfile", join(shelf.path, "slipstream")],
-    {
-      cwd: ROOT,
-      command: [process.execPath],
-    },
-  );
-  expect(build).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(await build("slipstream")).toMatchObject({ exitCode: 0, stderr: "" });
 }, BUILD_MS_MAX);
 afterAll(() => shelf[Symbol.dispose]());
 
@@ -73,6 +71,18 @@ function unpackedBinary() {
     [Symbol.dispose]: () => dir[Symbol.dispose](),
   };
 }
+
+test(
+  "the same sources give the same bytes",
+  async () => {
+    expect(await build("again/slipstream")).toMatchObject({ exitCode: 0, stderr: "" });
+    const [first, again] = ["slipstream", "again/slipstream"].map((name) =>
+      hashOf(join(shelf.path, name)),
+    );
+    expect(again).toBe(first);
+  },
+  BUILD_MS_MAX,
+);
 
 describe(`the binary alone in an empty folder, ${network}`, () => {
   test(
@@ -152,6 +162,21 @@ describe(`the binary alone in an empty folder, ${network}`, () => {
       }
       expect(cachedFiles(binary.cache).length).toBe(3);
       expect(everything(binary.cache).filter((path) => path.endsWith(".tmp"))).toEqual([]);
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    "native_missing: a native library that cannot be unpacked is told in one sentence with the remedy",
+    async () => {
+      using binary = unpackedBinary();
+      writeFileSync(join(binary.cwd, "no-folder"), "");
+      const env = { SLIPSTREAM_CACHE_DIR: join(binary.cwd, "no-folder") };
+      const refused = await binary.run(["collections"], { env });
+      expect([refused.exitCode, refused.stdout]).toEqual([1, ""]);
+      expect(refused.stderr).toStartWith("slipstream: A native library cannot be loaded. ");
+      expect(refused.stderr).toContain("Set SLIPSTREAM_CACHE_DIR to a folder");
+      expect(refused.stderr.trimEnd().split("\n").length).toBe(1);
     },
     TEST_MS_MAX,
   );

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CollectionSchema } from "../../src/contract/collections.ts";
 import { SearchResultSchema } from "../../src/contract/search.ts";
+import { LocalStore } from "../../src/store/local/local-store.ts";
 import {
   logLines,
   runProgram,
@@ -27,6 +28,7 @@ function workplace(files: Readonly<Record<string, string>> = {}) {
   };
   write(files);
   return {
+    dataDir: join(dir.path, "db"),
     write,
     async run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
       const options = { cwd: dir.path, env: { ...settings, ...env } };
@@ -127,7 +129,7 @@ test(
       "in/a.jsonl:2: is not valid JSON",
       "in/a.jsonl:4: has no text, content or body",
       "in/b.csv:3: has 3 cells where the header has 2",
-      "in/c.md: holds no text",
+      "in/c.md: is empty",
       "",
     ]);
     expect(ingest.stdout).toStartWith("4 documents from 3 files are in documents, 5 failed");
@@ -177,29 +179,70 @@ test(
   TEST_MS_MAX,
 );
 
-test("a port in use is refused in one sentence, and the data is let go", async () => {
-  using place = workplace();
-  const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
-  const refused = await place.run(["serve"], { PORT: String(other.port) });
-  await other.stop(true);
-  expect(refused.exitCode).toBe(1);
-  expect(refused.stderr).toBe(
-    `slipstream: The port is in use. Port ${other.port} of 127.0.0.1 is in use by another program; set PORT to a free one.\n`,
-  );
-  expect((await place.run(["collections"])).exitCode).toBe(0);
-});
+test(
+  "data_locked: data held by a command that is no server is refused with its pid",
+  async () => {
+    using place = workplace();
+    await using _store = await LocalStore.open(place.dataDir);
+    const refused = await place.run(["collections"]);
+    expect(refused).toEqual({
+      exitCode: 1,
+      stdout: "",
+      stderr: `slipstream: The data directory is held by another process. The data directory db is held by process ${process.pid}.\n`,
+    });
+  },
+  TEST_MS_MAX,
+);
 
-test("wrong settings end every command with 78 and are all named, without their values", async () => {
-  using place = workplace();
-  const wrong = { PORT: "s3cret", LOG_LEVEL: "loud", ENGINES: "-1", HOST: "0.0.0.0" };
-  for (const args of [["serve"], ["config", "check"], ["ingest", "in"], ["search", "walrus"]]) {
-    const { exitCode, stderr, stdout } = await place.run(args, wrong);
-    expect(exitCode).toBe(78);
-    for (const name of Object.keys(wrong)) expect(stderr).toContain(name);
-    expect(stderr).not.toContain("s3cret");
-    expect(stdout).toBe("");
-  }
-});
+test(
+  "data that cannot be used is refused in one sentence that names it",
+  async () => {
+    using place = workplace({ "a-file": "" });
+    mkdirSync(place.dataDir);
+    writeFileSync(join(place.dataDir, "slipstream.db"), "no database ".repeat(1000));
+    const damaged = await place.run(["collections"]);
+    expect([damaged.exitCode, damaged.stderr]).toEqual([
+      1,
+      "slipstream: The data directory is damaged. The database file is damaged: restore a backup.\n",
+    ]);
+    const noFolder = await place.run(["collections"], { DATA_DIR: "in/a-file" });
+    expect(noFolder.exitCode).not.toBe(0);
+    expect(noFolder.stderr).toContain("in/a-file");
+    expect(noFolder.stderr).not.toContain("unexpected failure");
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "port_in_use: a port in use is refused in one sentence, and the data is let go",
+  async () => {
+    using place = workplace();
+    using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+    const refused = await place.run(["serve"], { PORT: String(other.port) });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toBe(
+      `slipstream: The port is in use. Port ${other.port} of 127.0.0.1 is in use by another program; set PORT to a free one.\n`,
+    );
+    expect((await place.run(["collections"])).exitCode).toBe(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "wrong settings end every command with 78 and are all named, without their values",
+  async () => {
+    using place = workplace();
+    const wrong = { PORT: "s3cret", LOG_LEVEL: "loud", ENGINES: "-1", HOST: "0.0.0.0" };
+    for (const args of [["serve"], ["config", "check"], ["ingest", "in"], ["search", "walrus"]]) {
+      const { exitCode, stderr, stdout } = await place.run(args, wrong);
+      expect(exitCode).toBe(78);
+      for (const name of Object.keys(wrong)) expect(stderr).toContain(name);
+      expect(stderr).not.toContain("s3cret");
+      expect(stdout).toBe("");
+    }
+  },
+  TEST_MS_MAX,
+);
 
 test(
   "a model that is not installed is a wrong setting",
@@ -223,11 +266,15 @@ test.each([
   [["collections", "delete", "documents"], "required option '--yes' not specified"],
   [["search", "walrus", "--filter", "{bad"], "--filter must be JSON."],
   [["search", "walrus"], "There is no collection yet"],
-])("%j is wrong usage: exit code 2 and a sentence", async (args, sentence) => {
-  using place = workplace();
-  const { exitCode, stderr, stdout } = await place.run(args);
-  expect([exitCode, stderr, stdout]).toEqual([2, expect.stringContaining(sentence), ""]);
-});
+])(
+  "%j is wrong usage: exit code 2 and a sentence",
+  async (args, sentence) => {
+    using place = workplace();
+    const { exitCode, stderr, stdout } = await place.run(args);
+    expect([exitCode, stderr, stdout]).toEqual([2, expect.stringContaining(sentence), ""]);
+  },
+  TEST_MS_MAX,
+);
 
 test.each([
   [["search", "walrus", "-c", "nowhere"], "No such collection or alias"],
@@ -236,12 +283,16 @@ test.each([
   [["collections", "create", "some", "-m", "gpt-9"], "No such model is installed"],
   [["ingest", "in", "-m", "gpt-9"], "No such model is installed"],
   [["search", "walrus", "-c", "nowhere", "-k", "many"], "/k"],
-])("%j fails: exit code 1 and a sentence", async (args, sentence) => {
-  using place = workplace({ "note.md": "The walrus." });
-  const { exitCode, stderr, stdout } = await place.run(args);
-  expect([exitCode, stderr, stdout]).toEqual([1, expect.stringContaining(sentence), ""]);
-  expect(stderr.trimEnd().split("\n").length).toBe(1);
-});
+])(
+  "%j fails: exit code 1 and a sentence",
+  async (args, sentence) => {
+    using place = workplace({ "note.md": "The walrus." });
+    const { exitCode, stderr, stdout } = await place.run(args);
+    expect([exitCode, stderr, stdout]).toEqual([1, expect.stringContaining(sentence), ""]);
+    expect(stderr.trimEnd().split("\n").length).toBe(1);
+  },
+  TEST_MS_MAX,
+);
 
 test(
   "collections are made, listed and deleted",

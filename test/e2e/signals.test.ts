@@ -1,3 +1,4 @@
+import { Type } from "@sinclair/typebox";
 import { expect, test } from "bun:test";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,8 @@ import {
   runProgram,
   startProgram,
   startServerProgram,
+  type RunningProgram,
+  type StartOptions,
 } from "../support/process.ts";
 import { shaped } from "../support/server.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -17,11 +20,14 @@ import { openUpsert, type UpsertClient } from "./upsert-client.ts";
 const TEST_MS_MAX = 60_000;
 const ENV = { EMBEDDING_MODEL_NAME: "static-256" };
 
+function post(url: string, body: unknown): Promise<Response> {
+  const headers = { "content-type": "application/json" };
+  return fetch(url, { method: "POST", body: JSON.stringify(body), headers });
+}
+
 /** A streaming upsert of which one document was answered and whose body has not ended. */
 async function openUnfinished(url: string): Promise<UpsertClient> {
-  const collection = { method: "POST", body: JSON.stringify({ name: "documents" }) };
-  const headers = { "content-type": "application/json" };
-  await fetch(`${url}/api/v1/collections`, { ...collection, headers });
+  await post(`${url}/api/v1/collections`, { name: "documents" });
   const upsert = openUpsert(url, "documents");
   upsert.send({ id: "before", text: "Sent before the signal." });
   expect(await upsert.next()).toMatchObject({ id: "before", status: "created" });
@@ -68,12 +74,38 @@ test(
 );
 
 test(
+  "SIGTERM: an upsert that waits for its embeddings is answered",
+  async () => {
+    using dir = tempDir();
+    await using server = await startServerProgram("db", { cwd: dir.path });
+    await post(`${server.url}/api/v1/collections`, { name: "documents" });
+    const sent = ["The marshal waves a flag.", "It rains."].map((text) => ({ text }));
+    const path = "/api/v1/collections/documents/documents";
+    // The transformer has to be loaded first, which takes longer than the signal.
+    const upsert = post(`${server.url}${path}?wait=indexed`, { documents: sent });
+    await eventually("the upsert has begun", () =>
+      logLines(server).some((line) => line["event"] === "request_started" && line["path"] === path)
+        ? true
+        : undefined,
+    );
+    // As systemd does it: to every process of the service, the embedding process too.
+    server.signalGroup("SIGTERM");
+    const answer = await upsert;
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ upserted: 2, pending_embeddings: 0 }),
+    ]);
+    expect(await server.exited).toBe(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
   "a request that does not end is left after DRAIN_TIMEOUT, and what it was answered is kept",
   async () => {
     using dir = tempDir();
     const env = { ...ENV, DRAIN_TIMEOUT: "0" };
-    const first = await startServerProgram("db", { cwd: dir.path, env });
-    await using _first = first;
+    await using first = await startServerProgram("db", { cwd: dir.path, env });
     await openUnfinished(first.url);
     first.signal("SIGTERM");
     await first.exited;
@@ -100,16 +132,16 @@ test(
   TEST_MS_MAX,
 );
 
-/** Enough documents that an ingest takes seconds; each is one chunk. */
-const DOCUMENTS = 6000;
+/** Enough documents that an ingest takes a second or more. */
+const DOCUMENTS = 5000;
 
-function writeDocuments(folder: string): void {
-  const line = (index: number) =>
-    JSON.stringify({
-      id: `d${index}`,
-      text: `Entry ${index} of the stewards' log, lap ${index % 70}.`,
-    });
-  const lines = Array.from({ length: DOCUMENTS }, (_, index) => `${line(index)}\n`);
+/** A file of one-chunk documents. `filler` makes each so many bytes longer. */
+function writeDocuments(folder: string, { filler = 0 }: { filler?: number } = {}): void {
+  const metadata = filler === 0 ? {} : { filler: "x".repeat(filler) };
+  const lines = Array.from({ length: DOCUMENTS }, (_, index) => {
+    const text = `Entry ${index} of the stewards' log, lap ${index % 70}.`;
+    return `${JSON.stringify({ id: `d${index}`, text, metadata })}\n`;
+  });
   writeFileSync(join(folder, "log.jsonl"), lines.join(""));
 }
 
@@ -121,23 +153,17 @@ test(
     const options = { cwd: dir.path, env: { ...ENV, DATA_DIR: "db" } };
     await using ingest = startProgram(["ingest", "log.jsonl"], options);
     const wal = join(dir.path, "db", "slipstream.db-wal");
-    // The schema alone takes less than this, and all documents more.
+    // The schema alone takes less than this, and all documents take more.
     await eventually("some documents are committed", () =>
       existsSync(wal) && statSync(wal).size > 1_000_000 ? true : undefined,
     );
     ingest.signalGroup("SIGINT");
-    expect(await ingest.exited).toBe(1);
-    const counted = /^(\d+) documents from 1 files are in documents/.exec(ingest.stdout());
-    const committed = Number(counted?.[1]);
+    const committed = await interrupted(ingest);
     expect(committed).toBeGreaterThan(0);
-    expect(committed).toBeLessThan(DOCUMENTS);
-    expect(ingest.stderr()).toBe(
-      "Stopped early: what is counted above is committed, the rest was not read.\n",
-    );
-    expect((await collection(options)).documents).toBe(committed);
+    expect((await documents(options)).documents).toBe(committed);
 
     expect((await runProgram(["ingest", "log.jsonl"], options)).exitCode).toBe(0);
-    expect(await collection(options)).toMatchObject({
+    expect(await documents(options)).toMatchObject({
       documents: DOCUMENTS,
       chunks: DOCUMENTS,
       pending_embeddings: 0,
@@ -150,7 +176,8 @@ test(
   "Ctrl-C in the middle of an ingest to a server leaves the server up and what it answered in place",
   async () => {
     using dir = tempDir();
-    writeDocuments(dir.path);
+    // What the sockets between the two hold is sent and will be committed, so there must be more than that.
+    writeDocuments(dir.path, { filler: 10_000 });
     const options = { cwd: dir.path, env: { ...ENV, DATA_DIR: "db" } };
     await using server = await startServerProgram("db", { cwd: dir.path, env: ENV });
     await using ingest = startProgram(["ingest", "log.jsonl"], options);
@@ -160,21 +187,26 @@ test(
       return shaped(CollectionSchema, await answer.json()).documents > 0 ? true : undefined;
     });
     ingest.signalGroup("SIGINT");
-    expect(await ingest.exited).toBe(1);
-    expect(ingest.stderr()).toStartWith("Stopped early");
-    const committed = Number(/^\d+/.exec(ingest.stdout())?.[0]);
-    expect(committed).toBeLessThan(DOCUMENTS);
-    expect((await collection(options)).documents).toBe(committed);
+    const committed = await interrupted(ingest);
+    expect((await documents(options)).documents).toBe(committed);
     expect((await fetch(`${server.url}/health/ready`)).status).toBe(200);
   },
   TEST_MS_MAX,
 );
 
-async function collection(options: {
-  cwd: string;
-  env: Readonly<Record<string, string>>;
-}): Promise<CollectionState> {
+/** The number of documents that an interrupted ingest says are in; it is a part of all. */
+async function interrupted(ingest: RunningProgram): Promise<number> {
+  expect(await ingest.exited).toBe(1);
+  expect(ingest.stderr()).toBe(
+    "Stopped early: what is counted above is committed, the rest was not read.\n",
+  );
+  const committed = Number(/^(\d+) documents from 1 files are in/.exec(ingest.stdout())?.[1]);
+  expect(committed).toBeLessThan(DOCUMENTS);
+  return committed;
+}
+
+/** The collection as the CLI sees it. */
+async function documents(options: StartOptions): Promise<CollectionState> {
   const { stdout } = await runProgram(["collections", "list", "--json"], options);
-  const [first]: unknown[] = JSON.parse(stdout);
-  return shaped(CollectionSchema, first);
+  return shaped(Type.Tuple([CollectionSchema]), JSON.parse(stdout))[0];
 }

@@ -195,21 +195,14 @@ describe("read and list", () => {
 
   test("a limit outside 1 to 1000 is refused and the field is named", async () => {
     await using server = await startServer();
-    const fields: Record<string, unknown> = {};
     for (const limit of ["0", "-1", "1001", "1.5", "abc", ""]) {
       const answer = await server.call(`GET /api/v1/collections?limit=${limit}`);
       const problem = expectProblem(answer, 400, "invalid_request");
-      fields[limit] = problem.errors.map((error) => error.field);
+      expect([limit, problem.errors.map((error) => error.field)]).toEqual([
+        limit,
+        ["query:/limit"],
+      ]);
     }
-    const named = ["query:/limit"];
-    expect(fields).toEqual({
-      0: named,
-      "-1": named,
-      1001: named,
-      "1.5": named,
-      abc: named,
-      "": named,
-    });
   });
 
   test("an unknown name in the query and a cursor that is not ours are refused", async () => {

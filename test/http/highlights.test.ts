@@ -31,7 +31,7 @@ test("the offsets cut exactly the words out of title and text, in order", async 
     { id: "b", text: "é e\u0301 ﬁn 𝒻 flag" },
     { id: "c", title: "Nothing", text: "No such word." },
   ]);
-  const found = await marked(server, { query: "flags", mode: "semantic" });
+  const found = await marked(server, { query: "flags" });
   expect(found).toEqual({
     a: ["title:Flags", "title:Flag", "text:Flag", "text:flagged", "text:FLAGS"],
     b: ["text:flag"],

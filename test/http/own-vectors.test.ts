@@ -130,7 +130,7 @@ describe("a collection without a model", () => {
       "k as text": search({ vector: [1, 0, 0], k: "10" }),
       "offset -1": search({ vector: [1, 0, 0], offset: -1 }),
       "offset 10001": search({ vector: [1, 0, 0], offset: 10_001 }),
-      "no query": search({}, "empty_text"),
+      "no query": search({}, "vector_required"),
       "semantic by words": search({ query: "sun", mode: "semantic" }, "vector_required"),
       "hybrid by words": search({ query: "sun", mode: "hybrid" }, "vector_required"),
       "hybrid by vector": search({ vector: [1, 0, 0], mode: "hybrid" }, "empty_text"),

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { Value } from "@sinclair/typebox/value";
 import { openProgram } from "../../src/boot.ts";
 import { parseConfig } from "../../src/config.ts";
+import { SearchResultSchema } from "../../src/contract/search.ts";
 import { findFiles } from "../../src/ingest/find-files.ts";
 import { readDocuments } from "../../src/ingest/read-file.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -45,9 +47,8 @@ for (const model of MODELS) {
     const missed: string[] = [];
     for (const { query, expect: wanted } of questions) {
       const response = await call("/sample/search", { query, k: 5, group_by: "chunk" });
-      const { hits }: { hits: { id: string; chunk: { heading: string | null } }[] } =
-        await response.json();
-      if (!hits.some((hit) => hit.chunk.heading === wanted || hit.id === wanted))
+      const { hits } = Value.Parse(SearchResultSchema, await response.json());
+      if (!hits.some((hit) => hit.chunk?.heading === wanted || hit.id === wanted))
         missed.push(query);
     }
     expect(missed).toEqual([]);

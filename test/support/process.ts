@@ -8,7 +8,7 @@ export const FROM_SOURCE: readonly string[] = [
 ];
 
 /** How often a condition is looked at. Short beside what is waited for, so that no test gets slower by it. */
-const POLL_MS = 5;
+const POLL_MS = 2;
 /** A condition that has not come by then is a failure; a loaded CI machine is several times slower than a quiet one. */
 const DEADLINE_MS = 30_000;
 

@@ -7,6 +7,7 @@ import { decodeCursor, pageLimit, toPage } from "../cursor.ts";
 
 const params = Type.Object({ name: NameSchema });
 const detail = { tags: ["Aliases"] };
+const noContent = { ...detail, responses: { 204: { description: "It is gone." } } };
 
 /** Other names for collections, swapped in one step. */
 export const aliasRoutes = ({ collections }: { collections: Collections }) =>
@@ -26,6 +27,7 @@ export const aliasRoutes = ({ collections }: { collections: Collections }) =>
       async ({ params: { name }, body }) => collections.putAlias(name, body.collection),
       {
         params,
+        parse: "json",
         body: PutAliasSchema,
         response: { 200: AliasSchema },
         detail,
@@ -37,5 +39,5 @@ export const aliasRoutes = ({ collections }: { collections: Collections }) =>
         await collections.removeAlias(name);
         return status(204, undefined);
       },
-      { params, response: { 204: Type.Void() }, detail },
+      { params, detail: noContent },
     );

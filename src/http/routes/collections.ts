@@ -11,11 +11,13 @@ import { decodeCursor, pageLimit, toPage } from "../cursor.ts";
 
 const params = Type.Object({ name: NameSchema });
 const detail = { tags: ["Collections"] };
+const noContent = { ...detail, responses: { 204: { description: "It is gone." } } };
 
 /** Create, read, configure and drop collections. */
 export const collectionRoutes = ({ collections }: { collections: Collections }) =>
   new Elysia({ name: "collection-routes", prefix: "/api/v1/collections" })
     .post("", async ({ body, status }) => status(201, await collections.create(body)), {
+      parse: "json",
       body: CreateCollectionSchema,
       response: { 201: CollectionSchema },
       detail,
@@ -45,7 +47,13 @@ export const collectionRoutes = ({ collections }: { collections: Collections }) 
       "/:name",
       async ({ params: { name }, body }) =>
         collections.setFusion(await collections.require(name), body.fusion),
-      { params, body: PatchCollectionSchema, response: { 200: CollectionSchema }, detail },
+      {
+        params,
+        parse: "json",
+        body: PatchCollectionSchema,
+        response: { 200: CollectionSchema },
+        detail,
+      },
     )
     .delete(
       "/:name",
@@ -53,5 +61,5 @@ export const collectionRoutes = ({ collections }: { collections: Collections }) 
         await collections.drop(await collections.require(name));
         return status(204, undefined);
       },
-      { params, response: { 204: Type.Void() }, detail },
+      { params, detail: noContent },
     );

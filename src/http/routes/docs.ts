@@ -16,7 +16,7 @@ const PAGE = `<!doctype html>
 <body>
 <div id="api"></div>
 <script src="/api/docs/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({ url: "/api/openapi.json", dom_id: "#api", deepLinking: true });</script>
+<script>SwaggerUIBundle({ url: "/api/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null });</script>
 </body>
 </html>
 `;

@@ -1,4 +1,4 @@
-import { Type, type TSchema } from "@sinclair/typebox";
+import { Type, type Static, type TSchema } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { Elysia } from "elysia";
 import type { Collections } from "../../collections/collections.ts";
@@ -26,6 +26,7 @@ import { upsertStream } from "../upsert-stream.ts";
 const params = Type.Object({ name: NameSchema });
 const documentParams = Type.Object({ name: NameSchema, id: Type.String({ minLength: 1 }) });
 const detail = { tags: ["Documents"] };
+const noContent = { ...detail, responses: { 204: { description: "It is gone." } } };
 const upsertBody = TypeCompiler.Compile(UpsertDocumentsSchema);
 /** Written by hand, since one path takes a JSON body and a stream, and only one of them has a schema to be parsed by. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TypeBox schema is a JSON Schema, and so an OpenAPI one; the two packages' types do not know of each other
@@ -106,23 +107,35 @@ export const documentRoutes = (deps: DocumentRouteDeps) =>
         await deps.documents.delete(await deps.collections.require(name), id);
         return status(204, undefined);
       },
-      { params: documentParams, response: { 204: Type.Void() }, detail },
+      { params: documentParams, detail: noContent },
     )
     .post(
       "/delete",
-      async ({ params: { name }, body: { ids, filter } }) => {
-        if ((ids === undefined) === (filter === undefined)) {
-          throw new Problem("invalid_request", "Give either ids or a filter.");
-        }
-        const collection = await deps.collections.require(name);
-        const deleted =
-          ids === undefined
-            ? await deps.documents.deleteMatching(collection, filter)
-            : await deps.documents.deleteIds(collection, ids);
-        return { deleted, sequence: deps.documents.sequence() };
+      async ({ params: { name }, body }) =>
+        deleteMany(deps, await deps.collections.require(name), body),
+      {
+        params,
+        parse: "json",
+        body: DeleteDocumentsSchema,
+        response: { 200: DeleteResultSchema },
+        detail,
       },
-      { params, body: DeleteDocumentsSchema, response: { 200: DeleteResultSchema }, detail },
     );
+
+async function deleteMany(
+  { documents }: DocumentRouteDeps,
+  collection: CollectionRow,
+  { ids, filter }: Static<typeof DeleteDocumentsSchema>,
+) {
+  if ((ids === undefined) === (filter === undefined)) {
+    throw new Problem("invalid_request", "Give either ids or a filter.");
+  }
+  const deleted =
+    ids === undefined
+      ? await documents.deleteMatching(collection, filter)
+      : await documents.deleteIds(collection, ids);
+  return { deleted, sequence: documents.sequence() };
+}
 
 function keyOf(
   { idempotency }: DocumentRouteDeps,
@@ -139,15 +152,13 @@ async function upsertOnce(
   { collection, wait, key }: { collection: CollectionRow; wait: boolean; key: string | undefined },
 ) {
   if (!upsertBody.Check(body)) throw shapeProblem(upsertBody.Errors(body), "body");
+  // What still waits is part of the answer that is kept: a repeated request gets the first one's to the letter.
   const write = async () => {
     const idOf =
       key === undefined ? undefined : (index: number) => idempotency.documentId(key, index);
-    return documents.upsert(collection, body.documents, idOf);
+    const result = await documents.upsert(collection, body.documents, idOf);
+    if (wait) await documents.caughtUp(AbortSignal.timeout(limits.waitIndexedMsMax));
+    return { ...result, pending_embeddings: await documents.pending(collection) };
   };
-  const result =
-    key === undefined
-      ? await write()
-      : await idempotency.once(key, JSON.stringify(body.documents), write);
-  if (wait) await documents.caughtUp(AbortSignal.timeout(limits.waitIndexedMsMax));
-  return { ...result, pending_embeddings: await documents.pending(collection) };
+  return key === undefined ? write() : idempotency.once(key, JSON.stringify(body.documents), write);
 }

@@ -44,7 +44,12 @@ export const openAiRoutes = ({ engine }: { engine: Engine }) =>
           usage: { prompt_tokens: tokens, total_tokens: tokens },
         };
       },
-      { body: EmbeddingsRequestSchema, response: { 200: EmbeddingsResponseSchema }, detail },
+      {
+        parse: "json",
+        body: EmbeddingsRequestSchema,
+        response: { 200: EmbeddingsResponseSchema },
+        detail,
+      },
     )
     .get(
       "/models",

@@ -2,7 +2,7 @@ import { Elysia } from "elysia";
 import { Type } from "@sinclair/typebox";
 import { LiveSchema, ReadySchema, VersionSchema } from "../../contract/health.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { PROBLEMS, Problem, type ProblemCode } from "../../problems.ts";
+import { isProblemCode, PROBLEMS, Problem } from "../../problems.ts";
 import type { StoreRead } from "../../store/store.ts";
 import { VERSION } from "../../version.ts";
 import type { Lifecycle } from "../lifecycle.ts";
@@ -60,10 +60,6 @@ export const operationsRoutes = (deps: OperationsDeps) =>
         detail,
       },
     );
-
-function isProblemCode(code: string): code is ProblemCode {
-  return Object.hasOwn(PROBLEMS, code);
-}
 
 async function checkReadiness({ store, engine, lifecycle }: OperationsDeps) {
   const start = performance.now();

@@ -29,7 +29,7 @@ export const searchRoutes = ({
     .post(
       "/collections/:name/search",
       async ({ params: { name }, body }) => search.search(await collections.require(name), body),
-      { params, body: SearchSchema, response: { 200: SearchResultSchema }, detail },
+      { params, parse: "json", body: SearchSchema, response: { 200: SearchResultSchema }, detail },
     )
     .get(
       "/collections/:name/search",
@@ -48,7 +48,12 @@ export const searchRoutes = ({
         }
         return { results };
       },
-      { body: MultiSearchSchema, response: { 200: MultiSearchResultSchema }, detail },
+      {
+        parse: "json",
+        body: MultiSearchSchema,
+        response: { 200: MultiSearchResultSchema },
+        detail,
+      },
     );
 
 function filterOf(text: string): Record<string, unknown> {

@@ -1,28 +1,28 @@
-import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
 import type { Filter } from "../filter.ts";
 import type { ChunkHit, PendingChunk } from "../store.ts";
 import { andFilter } from "./filter-sql.ts";
+import type { Connection } from "./open-database.ts";
 
 /** The SQL that reads chunks and vectors. */
-export function chunkReadSql(db: Database) {
-  const documentsOfChunks = db.prepare<{ key: number; documentKey: number }, [string]>(
+export function chunkReadSql({ db, keep }: Connection) {
+  const documentsOfChunks = keep<{ key: number; documentKey: number }, [string]>(
     "SELECT key, document_key AS documentKey FROM chunks WHERE key IN (SELECT value FROM json_each(?))",
   );
-  const hits = db.prepare<Omit<ChunkHit, "metadata"> & { metadata: string }, [string]>(
+  const hits = keep<Omit<ChunkHit, "metadata"> & { metadata: string }, [string]>(
     `SELECT c.key AS chunkKey, c.document_key AS documentKey, d.id, d.title, c.text, d.metadata, c.position, c.start,
             c."end", c.heading
      FROM chunks c JOIN documents d ON d.key = c.document_key WHERE c.key IN (SELECT value FROM json_each(?))`,
   );
-  const pending = db.prepare<PendingChunk, [number, number]>(
+  const pending = keep<PendingChunk, [number, number]>(
     `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
      FROM chunks c JOIN documents d ON d.key = c.document_key
      WHERE c.state = 0 AND c.key > ? ORDER BY c.key LIMIT ?`,
   );
-  const pendingTotal = db.prepare<{ count: number }, []>(
+  const pendingTotal = keep<{ count: number }, []>(
     "SELECT count(*) AS count FROM chunks WHERE state = 0",
   );
-  const vectors = db.prepare<{ key: number; vector: Uint8Array }, [number, number, number]>(
+  const vectors = keep<{ key: number; vector: Uint8Array }, [number, number, number]>(
     `SELECT c.key, v.vector FROM chunks c JOIN vectors v ON v.chunk_key = c.key
      WHERE c.collection_key = ? AND c.key > ? ORDER BY c.key LIMIT ?`,
   );

@@ -1,7 +1,7 @@
-import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { CollectionCounts, CollectionRow, NewCollection } from "../store.ts";
+import type { Connection } from "./open-database.ts";
 
 interface StoredCollection {
   key: number;
@@ -22,28 +22,31 @@ const COLUMNS = `c.key, c.name, c.model, c.model_sha256 AS modelSha256, c.dimens
 type Values = (string | number | null)[];
 
 /** The SQL of collections. Synchronous; the caller wraps writes in transactions. */
-export function collectionSql(db: Database) {
-  const all = db.prepare<StoredCollection, []>(
+export function collectionSql({ keep }: Connection) {
+  const all = keep<StoredCollection, []>(
     `SELECT ${COLUMNS} FROM collections c WHERE c.name IS NOT NULL ORDER BY c.name`,
   );
-  const byName = db.prepare<StoredCollection, [string, string]>(
+  const byName = keep<StoredCollection, [string, string]>(
     `SELECT ${COLUMNS} FROM collections c WHERE c.name = ?
      UNION ALL
      SELECT ${COLUMNS} FROM aliases a JOIN collections c ON c.key = a.collection_key WHERE a.name = ? LIMIT 1`,
   );
-  const insert = db.prepare<{ key: number }, Values>(
+  const isLive = keep<unknown, [number]>(
+    "SELECT 1 FROM collections WHERE key = ? AND name IS NOT NULL",
+  );
+  const insert = keep<{ key: number }, Values>(
     `INSERT INTO collections (name, model, model_sha256, dimensions, metric, chunking, fusion, created_at, updated_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
   );
-  const setFusion = db.prepare<unknown, [string, string, number]>(
+  const setFusion = keep<unknown, [string, string, number]>(
     "UPDATE collections SET fusion = ?, updated_at = ? WHERE key = ?",
   );
-  const counts = db.prepare<CollectionCounts, [number]>(
+  const counts = keep<CollectionCounts, [number]>(
     `SELECT documents, chunks,
        (SELECT count(*) FROM chunks WHERE collection_key = collections.key AND state = 0) AS pendingEmbeddings
      FROM collections WHERE key = ?`,
   );
-  const addCounts = db.prepare<unknown, [number, number, number]>(
+  const addCounts = keep<unknown, [number, number, number]>(
     "UPDATE collections SET documents = documents + ?, chunks = chunks + ? WHERE key = ?",
   );
   return {
@@ -52,6 +55,8 @@ export function collectionSql(db: Database) {
       const row = byName.get(name, name);
       return row === null ? undefined : toRow(row);
     },
+    /** False once it was dropped, while its rows are on their way out. */
+    isLive: (key: number): boolean => isLive.get(key) !== null,
     counts: (key: number): CollectionCounts =>
       counts.get(key) ?? { documents: 0, chunks: 0, pendingEmbeddings: 0 },
     addCounts: (
@@ -68,22 +73,7 @@ export function collectionSql(db: Database) {
           `There are ${limits.collectionsMax} collections already.`,
         );
       }
-      const { name, model, modelSha256, dimensions, metric } = collection;
-      const [chunking, fusion] = [
-        JSON.stringify(collection.chunking),
-        JSON.stringify(collection.fusion),
-      ];
-      const row = insert.get(
-        name,
-        model,
-        modelSha256,
-        dimensions,
-        metric,
-        chunking,
-        fusion,
-        now,
-        now,
-      );
+      const row = insert.get(...toValues(collection, now));
       return { ...collection, key: row?.key ?? 0, createdAt: now, updatedAt: now };
     },
     setFusion: (key: number, fusion: unknown, now: string): void => {
@@ -93,16 +83,16 @@ export function collectionSql(db: Database) {
 }
 
 /** The SQL of aliases. */
-export function aliasSql(db: Database) {
-  const isCollection = db.prepare<unknown, [string]>("SELECT 1 FROM collections WHERE name = ?");
-  const all = db.prepare<{ name: string; collection: string }, []>(
+export function aliasSql({ keep }: Connection) {
+  const isCollection = keep<unknown, [string]>("SELECT 1 FROM collections WHERE name = ?");
+  const all = keep<{ name: string; collection: string }, []>(
     `SELECT a.name, c.name AS collection FROM aliases a JOIN collections c ON c.key = a.collection_key ORDER BY a.name`,
   );
-  const put = db.prepare<unknown, [string, number]>(
+  const put = keep<unknown, [string, number]>(
     `INSERT INTO aliases (name, collection_key) VALUES (?, ?)
      ON CONFLICT (name) DO UPDATE SET collection_key = excluded.collection_key`,
   );
-  const remove = db.prepare<unknown, [string]>("DELETE FROM aliases WHERE name = ?");
+  const remove = keep<unknown, [string]>("DELETE FROM aliases WHERE name = ?");
   return {
     all: () => all.all(),
     put(name: string, collectionKey: number): void {
@@ -115,6 +105,12 @@ export function aliasSql(db: Database) {
     },
     remove: (name: string): boolean => remove.run(name).changes > 0,
   };
+}
+
+function toValues(collection: NewCollection, now: string): Values {
+  const { name, model, modelSha256, dimensions, metric, chunking, fusion } = collection;
+  const settings = [JSON.stringify(chunking), JSON.stringify(fusion)];
+  return [name, model, modelSha256, dimensions, metric, ...settings, now, now];
 }
 
 function nameTaken(): Problem {

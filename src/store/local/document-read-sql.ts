@@ -1,7 +1,7 @@
-import type { Database } from "bun:sqlite";
 import type { Filter } from "../filter.ts";
 import type { DocumentPage, DocumentRow } from "../store.ts";
 import { andFilter, jsonPath } from "./filter-sql.ts";
+import type { Connection } from "./open-database.ts";
 
 type Values = (string | number)[];
 
@@ -14,11 +14,11 @@ const DOCUMENT_COLUMNS = `d.key, d.id, d.title, d.metadata, d.sequence, d.create
   (SELECT count(*) FROM chunks c WHERE c.document_key = d.key AND c.state = 0) AS pendingEmbeddings`;
 
 /** The SQL that reads documents. */
-export function documentReadSql(db: Database) {
-  const one = db.prepare<StoredDocument, [number, string]>(
+export function documentReadSql({ db, keep }: Connection) {
+  const one = keep<StoredDocument, [number, string]>(
     `SELECT ${DOCUMENT_COLUMNS} FROM documents d WHERE d.collection_key = ? AND d.id = ?`,
   );
-  const textParts = db.prepare<{ start: number; text: string | null }, [number]>(
+  const textParts = keep<{ start: number; text: string | null }, [number]>(
     "SELECT start, text FROM chunks WHERE document_key = ? ORDER BY position",
   );
   const toDocument = (row: StoredDocument): DocumentRow => ({
@@ -67,8 +67,8 @@ export function documentReadSql(db: Database) {
     ): { value: unknown; count: number }[] {
       const only = andFilter(filter);
       const rows = query<{ value: string; count: number }>(
-        `SELECT e.value AS value, count(*) AS count FROM (
-           SELECT CASE WHEN j.type IN ('true', 'false') THEN j.type ELSE json_quote(j.value) END AS value
+        `SELECT e.value AS value, count(DISTINCT e.key) AS count FROM (
+           SELECT CASE WHEN j.type IN ('true', 'false') THEN j.type ELSE json_quote(j.value) END AS value, d.key AS key
            FROM documents d, json_each(CASE json_type(d.metadata, ?1) WHEN 'array' THEN d.metadata -> ?1
              ELSE json_array(json(d.metadata -> ?1)) END) j
            WHERE d.collection_key = ?2 AND json_type(d.metadata, ?1) IS NOT NULL

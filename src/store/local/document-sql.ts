@@ -1,6 +1,6 @@
-import type { Database } from "bun:sqlite";
 import type { ChunkVector, Commit, DocumentWrite, WrittenDocument } from "../store.ts";
 import type { KeywordSql } from "./keyword-sql.ts";
+import type { Connection } from "./open-database.ts";
 
 const PENDING = 0;
 const EMBEDDED = 1;
@@ -19,22 +19,23 @@ interface Existing {
 type Values = (string | number | null | Uint8Array)[];
 
 /** The SQL that writes documents, chunks and vectors. Every function is called inside a transaction. */
-export function documentWriteSql(db: Database, keyword: KeywordSql) {
-  const find = db.prepare<Existing, [number, string]>(
+export function documentWriteSql(connection: Connection, keyword: KeywordSql) {
+  const { keep } = connection;
+  const find = keep<Existing, [number, string]>(
     "SELECT key, content_sha256 AS contentSha256 FROM documents WHERE collection_key = ? AND id = ?",
   );
-  const insert = db.prepare<{ key: number }, Values>(
+  const insert = keep<{ key: number }, Values>(
     `INSERT INTO documents (title, metadata, content_sha256, sequence, updated_at, collection_key, id, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
   );
-  const update = db.prepare<unknown, Values>(
+  const update = keep<unknown, Values>(
     "UPDATE documents SET title = ?, metadata = ?, content_sha256 = ?, sequence = ?, updated_at = ? WHERE key = ?",
   );
-  const remove = db.prepare<unknown, [number]>("DELETE FROM documents WHERE key = ?");
-  const recordChange = db.prepare<unknown, [number, number, string, string]>(
+  const remove = keep<unknown, [number]>("DELETE FROM documents WHERE key = ?");
+  const recordChange = keep<unknown, [number, number, string, string]>(
     "INSERT OR REPLACE INTO changes (sequence, collection_key, document_id, kind) VALUES (?, ?, ?, ?)",
   );
-  const chunks = chunkWriteSql(db, keyword);
+  const chunks = chunkWriteSql(connection, keyword);
   const change = (draft: CommitDraft, id: string, kind: "insert" | "update" | "delete"): number => {
     const sequence = ++draft.sequence;
     recordChange.run(sequence, draft.collectionKey, id, kind);
@@ -73,19 +74,17 @@ export function documentWriteSql(db: Database, keyword: KeywordSql) {
   };
 }
 
-function chunkWriteSql(db: Database, keyword: KeywordSql) {
-  const keys = db.prepare<{ key: number }, [number]>(
-    "SELECT key FROM chunks WHERE document_key = ?",
-  );
-  const remove = db.prepare<unknown, [number]>("DELETE FROM chunks WHERE document_key = ?");
-  const insert = db.prepare<{ key: number }, (string | number | null)[]>(
+function chunkWriteSql({ keep }: Connection, keyword: KeywordSql) {
+  const keys = keep<{ key: number }, [number]>("SELECT key FROM chunks WHERE document_key = ?");
+  const remove = keep<unknown, [number]>("DELETE FROM chunks WHERE document_key = ?");
+  const insert = keep<{ key: number }, (string | number | null)[]>(
     `INSERT INTO chunks (document_key, collection_key, position, start, "end", heading, text, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
   );
-  const setState = db.prepare<unknown, [number, number, number]>(
+  const setState = keep<unknown, [number, number, number]>(
     `UPDATE chunks SET state = ? WHERE key = ? AND collection_key = ? AND state = ${PENDING}`,
   );
-  const insertVector = db.prepare<unknown, [number, Uint8Array]>(
+  const insertVector = keep<unknown, [number, Uint8Array]>(
     "INSERT INTO vectors (chunk_key, vector) VALUES (?, ?)",
   );
   const addVector = (draft: CommitDraft, key: number, vector: Float32Array): void => {

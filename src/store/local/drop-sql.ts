@@ -1,20 +1,18 @@
-import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
+import type { Connection } from "./open-database.ts";
 
 /** The SQL that removes a collection: hidden first, then its rows slice by slice. */
-export function dropSql(db: Database) {
-  const hide = db.prepare<unknown, [number]>("UPDATE collections SET name = NULL WHERE key = ?");
-  const removeAliases = db.prepare<unknown, [number]>(
-    "DELETE FROM aliases WHERE collection_key = ?",
-  );
-  const hidden = db.prepare<{ key: number }, []>("SELECT key FROM collections WHERE name IS NULL");
-  const removeDocuments = db.prepare<unknown, [number, number]>(
+export function dropSql({ keep }: Connection) {
+  const hide = keep<unknown, [number]>("UPDATE collections SET name = NULL WHERE key = ?");
+  const removeAliases = keep<unknown, [number]>("DELETE FROM aliases WHERE collection_key = ?");
+  const hidden = keep<{ key: number }, []>("SELECT key FROM collections WHERE name IS NULL");
+  const removeDocuments = keep<unknown, [number, number]>(
     "DELETE FROM documents WHERE key IN (SELECT key FROM documents WHERE collection_key = ? LIMIT ?)",
   );
-  const removeChanges = db.prepare<unknown, [number, number]>(
+  const removeChanges = keep<unknown, [number, number]>(
     "DELETE FROM changes WHERE sequence IN (SELECT sequence FROM changes WHERE collection_key = ? LIMIT ?)",
   );
-  const remove = db.prepare<unknown, [number]>("DELETE FROM collections WHERE key = ?");
+  const remove = keep<unknown, [number]>("DELETE FROM collections WHERE key = ?");
   return {
     hide(key: number): void {
       hide.run(key);

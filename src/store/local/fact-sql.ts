@@ -1,28 +1,24 @@
-import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
 import type { StoredAnswer } from "../store.ts";
+import type { Connection } from "./open-database.ts";
 
 const ANSWER_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** The SQL of the small things: epoch, last change number, answers by Idempotency-Key. */
-export function factSql(db: Database) {
-  const fact = db.prepare<{ value: string | number }, [string]>(
-    "SELECT value FROM facts WHERE name = ?",
-  );
-  const setFact = db.prepare<unknown, [string, string | number]>(
+export function factSql({ keep }: Connection) {
+  const fact = keep<{ value: string | number }, [string]>("SELECT value FROM facts WHERE name = ?");
+  const setFact = keep<unknown, [string, string | number]>(
     "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)",
   );
-  const ping = db.prepare("SELECT 1");
-  const answer = db.prepare<StoredAnswer, [string, number]>(
+  const ping = keep("SELECT 1");
+  const answer = keep<StoredAnswer, [string, number]>(
     "SELECT request_sha256 AS requestSha256, answer FROM idempotency WHERE key = ? AND created_at_ms > ?",
   );
-  const putAnswer = db.prepare<unknown, [string, string, string, number]>(
+  const putAnswer = keep<unknown, [string, string, string, number]>(
     "INSERT OR REPLACE INTO idempotency (key, request_sha256, answer, created_at_ms) VALUES (?, ?, ?, ?)",
   );
-  const forgetOld = db.prepare<unknown, [number]>(
-    "DELETE FROM idempotency WHERE created_at_ms <= ?",
-  );
-  const forgetMost = db.prepare<unknown, [number]>(
+  const forgetOld = keep<unknown, [number]>("DELETE FROM idempotency WHERE created_at_ms <= ?");
+  const forgetMost = keep<unknown, [number]>(
     "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency ORDER BY created_at_ms DESC LIMIT -1 OFFSET ?)",
   );
   return {

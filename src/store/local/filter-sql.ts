@@ -6,6 +6,12 @@ export interface SqlCondition {
   values: (string | number)[];
 }
 
+/**
+ * Numbers are compared as the doubles that JSON means: SQLite would keep a whole number past 2^53 exact, which the
+ * number it is compared with is not.
+ */
+const asReal = (sql: string): string => `CAST(${sql} AS REAL)`;
+
 const NUMBER_TYPES = "('integer', 'real')";
 
 /** A filter as SQL that is 0 or 1 and never NULL, so that NOT is an exact complement. */
@@ -67,7 +73,7 @@ function inSql(path: string, values: readonly FilterValue[]): SqlCondition {
   }
   if (numbers.length > 0) {
     parts.push({
-      sql: `(${typeIs(`IN ${NUMBER_TYPES}`)} AND ${oneOf})`,
+      sql: `(${typeIs(`IN ${NUMBER_TYPES}`)} AND ${asReal("json_extract(d.metadata, ?)")} IN (SELECT ${asReal("value")} FROM json_each(?)))`,
       values: [path, path, JSON.stringify(numbers)],
     });
   }
@@ -85,9 +91,13 @@ function compareSql(
   operator: keyof typeof COMPARISONS,
   value: string | number,
 ): SqlCondition {
-  const types = typeof value === "string" ? "= 'text'" : `IN ${NUMBER_TYPES}`;
+  const extracted = "json_extract(d.metadata, ?)";
+  const [types, left, right] =
+    typeof value === "string"
+      ? ["= 'text'", extracted, "?"]
+      : [`IN ${NUMBER_TYPES}`, asReal(extracted), asReal("?")];
   return {
-    sql: `(${typeIs(types)} AND json_extract(d.metadata, ?) ${COMPARISONS[operator]} ?)`,
+    sql: `(${typeIs(types)} AND ${left} ${COMPARISONS[operator]} ${right})`,
     values: [path, path, value],
   };
 }
@@ -109,6 +119,9 @@ function containsSql(path: string, value: FilterValue): SqlCondition {
 function elementSql(value: FilterValue): SqlCondition {
   if (typeof value === "string") return { sql: "e.type = 'text' AND e.value = ?", values: [value] };
   if (typeof value === "number")
-    return { sql: `e.type IN ${NUMBER_TYPES} AND e.value = ?`, values: [value] };
+    return {
+      sql: `e.type IN ${NUMBER_TYPES} AND ${asReal("e.value")} = ${asReal("?")}`,
+      values: [value],
+    };
   return { sql: `e.type = '${value}'`, values: [] };
 }

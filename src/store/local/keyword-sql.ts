@@ -1,7 +1,8 @@
-import type { Database, Statement } from "bun:sqlite";
+import type { Statement } from "bun:sqlite";
 import type { Filter } from "../filter.ts";
 import type { KeywordMatch, KeywordSearch } from "../store.ts";
 import { filterSql } from "./filter-sql.ts";
+import type { Connection } from "./open-database.ts";
 
 interface Statements {
   add: Statement<unknown, [number, string | null, string | null]>;
@@ -32,17 +33,16 @@ function table(collectionKey: number): string {
  * The SQL of the keyword index: one FTS5 table a collection, so that word statistics are the collection's own. The
  * tables hold no text (`content=''`); a row's id is its chunk's key.
  */
-export function keywordSql(db: Database) {
+export function keywordSql({ db, keep }: Connection) {
   const prepared = new Map<number, Statements>();
   const statements = (collectionKey: number): Statements => {
     const known = prepared.get(collectionKey);
     if (known !== undefined) return known;
     const name = table(collectionKey);
-    db.run(`CREATE VIRTUAL TABLE temp.${name}_words USING fts5vocab(main, ${name}, row)`);
     const fresh: Statements = {
-      add: db.prepare(`INSERT INTO ${name} (rowid, title, text) VALUES (?, ?, ?)`),
-      remove: db.prepare(`DELETE FROM ${name} WHERE rowid = ?`),
-      frequency: db.prepare(`SELECT doc AS chunks FROM temp.${name}_words WHERE term = ?`),
+      add: keep(`INSERT INTO ${name} (rowid, title, text) VALUES (?, ?, ?)`),
+      remove: keep(`DELETE FROM ${name} WHERE rowid = ?`),
+      frequency: keep(`SELECT doc AS chunks FROM ${name}_words WHERE term = ?`),
     };
     prepared.set(collectionKey, fresh);
     return fresh;
@@ -51,14 +51,17 @@ export function keywordSql(db: Database) {
     create(collectionKey: number): void {
       db.run(`CREATE VIRTUAL TABLE ${table(collectionKey)} USING fts5(title, text,
         content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2")`);
+      db.run(
+        `CREATE VIRTUAL TABLE ${table(collectionKey)}_words USING fts5vocab(${table(collectionKey)}, row)`,
+      );
     },
     drop(collectionKey: number): void {
       const known = prepared.get(collectionKey);
       if (known !== undefined) {
         for (const statement of Object.values(known)) statement.finalize();
-        db.run(`DROP TABLE temp.${table(collectionKey)}_words`);
         prepared.delete(collectionKey);
       }
+      db.run(`DROP TABLE IF EXISTS ${table(collectionKey)}_words`);
       db.run(`DROP TABLE IF EXISTS ${table(collectionKey)}`);
     },
     add(

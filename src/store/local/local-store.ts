@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Fusion } from "../../contract/collections.ts";
 import { limits } from "../../limits.ts";
-import { assert } from "../../problems.ts";
+import { assert, Problem } from "../../problems.ts";
 import { getLogger } from "../../telemetry/logs.ts";
 import type { Filter } from "../filter.ts";
 import type {
@@ -25,7 +25,7 @@ import { factSql } from "./fact-sql.ts";
 import { keywordSql } from "./keyword-sql.ts";
 import { DataLock } from "./lock.ts";
 import { migrateUp } from "./migrations.ts";
-import { openDatabase, toProblem } from "./open-database.ts";
+import { connect, openDatabase, toProblem, type Connection } from "./open-database.ts";
 import { chunkReadSql } from "./chunk-read-sql.ts";
 import { documentReadSql } from "./document-read-sql.ts";
 
@@ -36,7 +36,7 @@ const log = getLogger("store");
  * port's, whose other implementations answer later.
  */
 export class LocalStore implements Store {
-  readonly #db: Database;
+  readonly #connection: Connection;
   readonly #lock: DataLock;
   readonly #collections: ReturnType<typeof collectionSql>;
   readonly #aliases: ReturnType<typeof aliasSql>;
@@ -54,15 +54,15 @@ export class LocalStore implements Store {
    * Opens or makes a data directory. @throws Problem `data_locked`, `data_damaged`, `schema_newer`, `migration_failed`
    */
   static async open(folder: string): Promise<LocalStore> {
-    mkdirSync(folder, { recursive: true });
-    const lock = DataLock.take(folder);
+    makeFolder(folder);
+    const lock = takeLock(folder);
     let db: Database | undefined;
     try {
       const path = join(folder, "slipstream.db");
       db = openDatabase(path);
       const { from, backup } = migrateUp(db, path);
       if (backup !== undefined) log.info("database.migrated", { from, backup });
-      const store = new LocalStore(db, lock);
+      const store = new LocalStore(connect(db), lock);
       await store.#finishDrops();
       return store;
     } catch (error) {
@@ -72,17 +72,17 @@ export class LocalStore implements Store {
     }
   }
 
-  private constructor(db: Database, lock: DataLock) {
-    this.#db = db;
+  private constructor(connection: Connection, lock: DataLock) {
+    this.#connection = connection;
     this.#lock = lock;
-    this.#collections = collectionSql(db);
-    this.#aliases = aliasSql(db);
-    this.#keyword = keywordSql(db);
-    this.#write = documentWriteSql(db, this.#keyword);
-    this.#drop = dropSql(db);
-    this.#facts = factSql(db);
-    this.#documents = documentReadSql(db);
-    this.#chunks = chunkReadSql(db);
+    this.#collections = collectionSql(connection);
+    this.#aliases = aliasSql(connection);
+    this.#keyword = keywordSql(connection);
+    this.#write = documentWriteSql(connection, this.#keyword);
+    this.#drop = dropSql(connection);
+    this.#facts = factSql(connection);
+    this.#documents = documentReadSql(connection);
+    this.#chunks = chunkReadSql(connection);
     this.epoch = this.#facts.epoch();
     this.#sequence = this.#facts.sequence();
   }
@@ -134,13 +134,16 @@ export class LocalStore implements Store {
     return this.#documents.documentsMatching(collectionKey, options);
   }
   async keyword(search: KeywordSearch) {
+    this.#requireLive(search.collectionKey);
     return this.#keyword.search(search);
   }
   async wordFrequencies(collectionKey: number, forms: readonly string[]) {
+    this.#requireLive(collectionKey);
     const counts = this.#keyword.wordFrequencies(collectionKey, forms);
     return { chunks: this.#collections.counts(collectionKey).chunks, counts };
   }
   async countKeyword(search: Omit<KeywordSearch, "limit">) {
+    this.#requireLive(search.collectionKey);
     return this.#keyword.count(search);
   }
   async documentsOfChunks(chunkKeys: readonly number[]) {
@@ -203,16 +206,17 @@ export class LocalStore implements Store {
   ): Promise<WrittenDocument[]> {
     assert(documents.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
     return this.#commit(collectionKey, (draft) => {
+      this.#requireLive(collectionKey);
       const time = now();
       return documents.map((document) => this.#write.write(draft, document, time));
     });
   }
   async deleteDocuments(collectionKey: number, ids: readonly string[]): Promise<number> {
     assert(ids.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
-    return this.#commit(
-      collectionKey,
-      (draft) => ids.filter((id) => this.#write.delete(draft, id)).length,
-    );
+    return this.#commit(collectionKey, (draft) => {
+      this.#requireLive(collectionKey);
+      return ids.filter((id) => this.#write.delete(draft, id)).length;
+    });
   }
   async writeVectors(collectionKey: number, vectors: readonly ChunkVector[]): Promise<void> {
     this.#commit(collectionKey, (draft) => {
@@ -225,19 +229,25 @@ export class LocalStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#connection.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
       // A full disk must not keep the process from ending; the WAL is replayed at the next open.
       log.warning("database.checkpoint_failed", { error });
     }
-    this.#db.close();
+    this.#connection.close();
     this.#lock[Symbol.dispose]();
     log.info("database.closed");
   }
 
+  /** A request may hold a collection's row while another drops it. @throws Problem `collection_not_found` */
+  #requireLive(collectionKey: number): void {
+    if (this.#collections.isLive(collectionKey)) return;
+    throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+  }
+
   #transaction<T>(work: () => T): T {
     try {
-      return this.#db.transaction(work).immediate();
+      return this.#connection.db.transaction(work).immediate();
     } catch (error) {
       throw toProblem(error);
     }
@@ -277,7 +287,27 @@ export class LocalStore implements Store {
       // Requests go first between two slices.
       await new Promise(setImmediate);
     }
-    this.#db.run("PRAGMA incremental_vacuum");
+    this.#connection.db.run("PRAGMA incremental_vacuum");
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new Problem(
+      "config_invalid",
+      `DATA_DIR ${folder} is no folder and none can be made there.`,
+      { cause: error },
+    );
+  }
+}
+
+function takeLock(folder: string): DataLock {
+  try {
+    return DataLock.take(folder);
+  } catch (error) {
+    throw toProblem(error);
   }
 }
 

@@ -23,19 +23,13 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
  * Brings a database to `SCHEMA_VERSION`. An older one that holds anything is first copied to `backups/` beside it.
- * @throws Problem `schema_newer`, `migration_failed`
+ * @throws Problem `migration_failed`, `schema_newer`
  */
 export function migrateUp(
   db: Database,
   databasePath: string,
 ): { from: number; backup: string | undefined } {
-  const from = getDatabaseVersion(db);
-  if (from > SCHEMA_VERSION) {
-    throw new Problem(
-      "schema_newer",
-      `The data has schema ${from} and this version knows ${SCHEMA_VERSION}: use the newer version, or restore a backup made before it.`,
-    );
-  }
+  const from = refuseNewer(db);
   if (from === SCHEMA_VERSION) return { from, backup: undefined };
   const backup = from === 0 ? undefined : backUp(db, databasePath, from);
   try {
@@ -50,6 +44,18 @@ export function migrateUp(
     );
   }
   return { from, backup };
+}
+
+/** The schema that a database has. @throws Problem `schema_newer` where this program does not know it */
+export function refuseNewer(db: Database): number {
+  const version = getDatabaseVersion(db);
+  if (version > SCHEMA_VERSION) {
+    throw new Problem(
+      "schema_newer",
+      `The data has schema ${version} and this version knows ${SCHEMA_VERSION}: use the newer version, or restore a backup made before it.`,
+    );
+  }
+  return version;
 }
 
 /** A consistent copy under its final name, or none at all. */

@@ -1,13 +1,16 @@
-import { Database, SQLiteError } from "bun:sqlite";
+import { Database, SQLiteError, type SQLQueryBindings } from "bun:sqlite";
 import { Problem } from "../../problems.ts";
+import { refuseNewer } from "./migrations.ts";
 
 /**
  * Opens the data: WAL, every commit synced to disk before it returns, foreign keys held.
- * @throws Problem `data_damaged` where the file is no database
+ * @throws Problem `data_damaged` where the file is no database, `schema_newer`
  */
 export function openDatabase(path: string): Database {
   const db = new Database(path, { create: true, strict: true });
   try {
+    // Before anything is written: data of a newer version stays as it is.
+    refuseNewer(db);
     // Only a new file takes this: freed pages can then be given back in small steps.
     db.run("PRAGMA auto_vacuum = INCREMENTAL");
     db.run("PRAGMA journal_mode = WAL");
@@ -44,4 +47,29 @@ export function toProblem(error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** A database and the statements that live as long as it does. */
+export type Connection = ReturnType<typeof connect>;
+
+/** Wraps a database that nobody else closes. */
+export function connect(db: Database) {
+  const kept: { finalize(): void }[] = [];
+  return {
+    db,
+    /** Prepares a statement for good; the connection finalizes it. */
+    keep: <Row, Values extends SQLQueryBindings | SQLQueryBindings[]>(sql: string) => {
+      const statement = db.prepare<Row, Values>(sql);
+      kept.push(statement);
+      return statement;
+    },
+    /**
+     * Finalizes every statement and closes. The plain `close()` leaves the file open, its WAL beside it, until the last
+     * statement is collected as garbage; the strict one closes now, or throws if a statement still lives.
+     */
+    close: (): void => {
+      for (const statement of kept) statement.finalize();
+      db.close(true);
+    },
+  };
 }

@@ -125,7 +125,9 @@ describe("parseConfig", () => {
     };
     const problem = await problemOf(() => parseConfig(wrong));
     expect(problem.code).toBe("config_invalid");
-    expect(problem.errors.map(({ field }) => field).sort()).toEqual(Object.keys(wrong).sort());
+    expect(problem.errors.map(({ field }) => field).toSorted()).toEqual(
+      Object.keys(wrong).toSorted(),
+    );
     for (const name of Object.keys(wrong)) expect(problem.detail).toContain(`${name} `);
     expect(problem.detail).not.toContain("secret");
   });

@@ -111,7 +111,7 @@ describe.skipIf(Bun.which("ps") === null)("ChildPool", () => {
     process.kill(pid, "SIGSTOP");
     const lost = pool.embed(MODEL, ["lost"]).catch((reason: unknown) => reason);
     try {
-      await Promise.race([pool[Symbol.asyncDispose](), timeout(3000)]);
+      await Promise.race([pool[Symbol.asyncDispose](), timeout(1000)]);
       expect(await lost).toHaveProperty("code", "embedding_failed");
     } finally {
       // Else a child that is only stopped would outlive the tests.
@@ -122,8 +122,8 @@ describe.skipIf(Bun.which("ps") === null)("ChildPool", () => {
   test("refuses a batch that comes after it was closed", async () => {
     const pool = new ChildPool(1);
     await pool[Symbol.asyncDispose]();
-    const late = Promise.race([pool.embed(MODEL, ["late"]), timeout(500)]);
-    expect((await problemOf(() => late)).code).toBe("embedding_failed");
+    const late = () => Promise.race([pool.embed(MODEL, ["late"]), timeout(500)]);
+    expect((await problemOf(late)).code).toBe("embedding_failed");
   });
 });
 

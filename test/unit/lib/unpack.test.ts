@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmod, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unpack, type PackedFile } from "../../../src/lib/unpack.ts";
@@ -66,6 +76,17 @@ describe("unpack", () => {
     await symlink(root, `${root}-link`);
     expect(() => unpack(`${root}-link`, [packed()])).toThrow("is not a folder");
     await rm(`${root}-link`);
+  });
+
+  test("does not write through a link that somebody put in the file's place", async () => {
+    const victim = join(root, "victim");
+    const folder = join(root, "native");
+    await mkdir(folder);
+    await writeFile(victim, "kept");
+    await symlink(victim, join(folder, "library.so"));
+    unpack(folder, [packed()]);
+    expect(await Bun.file(victim).text()).toBe("kept");
+    expect(await Bun.file(join(folder, "library.so")).text()).toBe(content.toString());
   });
 
   test("removes temporaries of killed processes once they are old", async () => {

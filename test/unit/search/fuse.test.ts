@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { fuse, type Ranked, type Sides } from "../../../src/search/fuse.ts";
+import { FUSED_CANDIDATES, fuse, type Ranked, type Sides } from "../../../src/search/fuse.ts";
 
 const SEED = 1_971;
 const RUNS = { seed: SEED, numRuns: 300 };
@@ -17,7 +17,7 @@ const side: fc.Arbitrary<Ranked[]> = fc
   .map((all) =>
     all
       .map((one) => ({ ...one, chunkKey: one.unit * 10 }))
-      .sort((a, b) => b.score - a.score || a.unit - b.unit),
+      .toSorted((a, b) => b.score - a.score || a.unit - b.unit),
   );
 const sides: fc.Arbitrary<Sides> = fc.record({ semantic: side, keyword: side });
 /** Powers of two and whole shifts: floating point makes no error with them. */
@@ -26,23 +26,37 @@ const shifts = fc.integer({ min: -1000, max: 1000 });
 const weights = fc.constantFrom(0, 0.25, 0.5, 0.75, 1);
 const methods = fc.constantFrom("weighted" as const, "rrf" as const);
 
-const affine = (ranked: readonly Ranked[], scale: number, shift: number): Ranked[] =>
-  ranked.map((one) => ({ ...one, score: one.score * scale + shift }));
+const maps = fc.record({ scale: scales, shift: shifts });
+const affine = (
+  ranked: readonly Ranked[],
+  { scale, shift }: { scale: number; shift: number },
+): Ranked[] => ranked.map((one) => ({ ...one, score: one.score * scale + shift }));
 const units = (list: readonly { unit: number }[]): number[] => list.map(({ unit }) => unit);
 
 describe("fuse", () => {
-  test("by either method keeps every unit of both sides once, best first, ties by unit", () => {
+  test("by either method keeps every unit of both sides once, best first", () => {
     fc.assert(
       fc.property(sides, methods, weights, (both, method, weight) => {
         const fused = fuse(both, { method, weight });
         const all = new Set(units([...both.semantic, ...both.keyword]));
-        expect(units(fused).sort((a, b) => a - b)).toEqual([...all].sort((a, b) => a - b));
-        for (const [index, one] of fused.slice(1).entries()) {
-          const before = fused[index];
-          if (before === undefined) throw new Error("there is one before each but the first");
-          const inOrder =
-            before.score > one.score || (before.score === one.score && before.unit < one.unit);
-          expect(inOrder).toBe(true);
+        expect(units(fused).toSorted((a, b) => a - b)).toEqual([...all].toSorted((a, b) => a - b));
+        const scores = fused.map(({ score }) => score);
+        expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+      }),
+      RUNS,
+    );
+  });
+
+  test("puts ties in the order of the semantic side, those that it did not find last", () => {
+    fc.assert(
+      fc.property(sides, methods, weights, (both, method, weight) => {
+        const fused = fuse(both, { method, weight });
+        const found = units(both.semantic);
+        for (const score of new Set(fused.map((one) => one.score))) {
+          const tied = units(fused.filter((one) => one.score === score));
+          const own = tied.filter((unit) => found.includes(unit));
+          expect(own).toEqual(found.filter((unit) => tied.includes(unit)));
+          expect(tied.slice(0, own.length)).toEqual(own);
         }
       }),
       RUNS,
@@ -51,10 +65,10 @@ describe("fuse", () => {
 
   test("by rank ignores the scale of scores", () => {
     fc.assert(
-      fc.property(sides, weights, scales, shifts, (both, weight, scale, shift) => {
+      fc.property(sides, weights, maps, (both, weight, map) => {
         const options = { method: "rrf", weight } as const;
         const plain = fuse(both, options);
-        const scaled = fuse({ ...both, keyword: affine(both.keyword, scale, shift) }, options);
+        const scaled = fuse({ ...both, keyword: affine(both.keyword, map) }, options);
         expect(scaled.map(({ unit, score }) => [unit, score])).toEqual(
           plain.map(({ unit, score }) => [unit, score]),
         );
@@ -65,14 +79,14 @@ describe("fuse", () => {
 
   test("by weight gives scores from 0 to 1, whatever the scale of one side is", () => {
     fc.assert(
-      fc.property(sides, weights, scales, shifts, (both, weight, scale, shift) => {
+      fc.property(sides, weights, maps, (both, weight, map) => {
         const options = { method: "weighted", weight } as const;
         const plain = fuse(both, options);
         for (const { score } of plain) {
           expect(score).toBeGreaterThanOrEqual(0);
           expect(score).toBeLessThanOrEqual(1);
         }
-        const scaled = fuse({ ...both, semantic: affine(both.semantic, scale, shift) }, options);
+        const scaled = fuse({ ...both, semantic: affine(both.semantic, map) }, options);
         expect(scaled.map(({ unit, score }) => [unit, score])).toEqual(
           plain.map(({ unit, score }) => [unit, score]),
         );
@@ -81,16 +95,16 @@ describe("fuse", () => {
     );
   });
 
-  test("with all the weight on one side is that side's order", () => {
+  test("with all the weight on one side is that side's order, up to its own ties", () => {
     fc.assert(
       fc.property(sides, methods, (both, method) => {
         for (const [weight, alone] of [
           [1, both.semantic],
           [0, both.keyword],
         ] as const) {
-          const own = new Set(units(alone));
-          const fused = units(fuse(both, { method, weight })).filter((unit) => own.has(unit));
-          expect(fused).toEqual(units(alone));
+          const scores = new Map(alone.map(({ unit, score }) => [unit, score]));
+          const fused = units(fuse(both, { method, weight })).filter((unit) => scores.has(unit));
+          expect(fused.map((unit) => scores.get(unit))).toEqual(alone.map(({ score }) => score));
         }
       }),
       RUNS,
@@ -141,6 +155,31 @@ describe("fuse", () => {
       [1, 10],
       [2, 21],
     ]);
+  });
+
+  test("by weight lessens the keyword side by how far it can be trusted, and by rank does not", () => {
+    const half = { weight: 0.5, keywordConfidence: 0.5 };
+    const alone = { semantic: [], keyword: [{ unit: 1, chunkKey: 10, score: 7 }] };
+    expect(fuse(alone, { method: "weighted", ...half })[0]?.score).toBe(0.25);
+    expect(fuse(alone, { method: "rrf", ...half })[0]?.score).toBe(1 / 61);
+    const other = { semantic: alone.keyword, keyword: [] };
+    expect(fuse(other, { method: "weighted", ...half })[0]?.score).toBe(0.5);
+  });
+
+  test("gives no share to what lies behind the first candidates, and keeps its order", () => {
+    const deep = Array.from({ length: FUSED_CANDIDATES + 50 }, (_, index) => {
+      return { unit: 1000 - index, chunkKey: index, score: -index };
+    });
+    for (const method of ["weighted", "rrf"] as const) {
+      const options = { method, weight: 0.5 };
+      const fused = fuse({ semantic: deep, keyword: [] }, options);
+      expect(units(fused)).toEqual(units(deep));
+      expect(new Set(fused.slice(FUSED_CANDIDATES).map(({ score }) => score))).toEqual(
+        new Set([0]),
+      );
+      const first = fuse({ semantic: deep.slice(0, FUSED_CANDIDATES), keyword: [] }, options);
+      expect(fused.slice(0, FUSED_CANDIDATES)).toEqual(first);
+    }
   });
 
   test("counts a lone candidate, and candidates that are all alike, as their side's best", () => {

@@ -54,7 +54,7 @@ describe("planSearch", () => {
     ["a vector", OWN_VECTORS, { vector: [3, 4] }, "semantic"],
     ["words and a vector", OWN_VECTORS, { query: "x", vector: [3, 4] }, "hybrid"],
   ];
-  test.each(modes)("given %s, takes the mode that fits", (_what, collection, request, mode) => {
+  test.each(modes)("given %s, takes the mode that fits", (...[, collection, request, mode]) => {
     expect(planSearch(request, collection, OPTIONS).mode).toBe(mode);
   });
 
@@ -112,7 +112,7 @@ describe("planSearch", () => {
     ],
     ["a facet without a name", EMBEDDED, { query: "x", facets: [""] }, "invalid_filter"],
   ];
-  test.each(refused)("refuses %s", async (_what, collection, request, code) => {
+  test.each(refused)("refuses %s", async (...[, collection, request, code]) => {
     expect((await problemOf(() => planSearch(request, collection, OPTIONS))).code).toBe(code);
   });
 

@@ -6,16 +6,17 @@ import { findTerms, indexForm, queryTerms } from "../../../src/search/terms.ts";
 
 describe("queryTerms", () => {
   test("gives the distinct words in order, in small letters, without the commonest ones", () => {
-    expect(queryTerms("What is the RED flag, and what's a Red-Flag for?")).toEqual([
-      "what",
+    expect(queryTerms("What is the RED flag of the wall, and a Red-Flag for?")).toEqual([
       "red",
       "flag",
+      "wall",
     ]);
   });
 
   test("keeps common words where there are no others", () => {
-    expect(queryTerms("to be or not to be")).toEqual(["not"]);
-    expect(queryTerms("To be, or it")).toEqual(["to", "be", "or", "it"]);
+    expect(queryTerms("To be or not to be")).toEqual(["to", "be", "or", "not"]);
+    expect(queryTerms("the The THE")).toEqual(["the"]);
+    expect(queryTerms("to be a flag")).toEqual(["flag"]);
   });
 
   test("gives none for a query without words", () => {
@@ -87,7 +88,7 @@ describe("indexForm", () => {
 
   test("is the form of the keyword index for words of small letters at random", () => {
     const arbitrary = fc.string({
-      unit: fc.constantFrom(..."aeiouyslltnbdg"),
+      unit: fc.constantFrom(..."a e i o u y s l l t n b d g".split(" ")),
       minLength: 1,
       maxLength: 12,
     });
@@ -123,12 +124,13 @@ describe("indexForm", () => {
   });
 });
 
-describe("findTerms", () => {
-  const found = (text: string, query: string) =>
-    findTerms(text, new Set(queryTerms(query).map(indexForm))).map(({ start, end }) =>
-      text.slice(start, end),
-    );
+/** The words of a text that a query finds, as they stand there. */
+const found = (text: string, query: string) =>
+  findTerms(text, new Set(queryTerms(query).map(indexForm))).map(({ start, end }) =>
+    text.slice(start, end),
+  );
 
+describe("findTerms", () => {
   test("finds words in any form, with their place", () => {
     const text = "Racing cars RACED; the race's flag 🏁 fell.";
     expect(found(text, "races flags")).toEqual(["Racing", "RACED", "race", "flag"]);

@@ -28,7 +28,7 @@ async function openStore() {
 
 /** Chunks that tile a text, each reaching `overlaps` back into those before it. */
 function tiled(text: string, cuts: readonly number[], overlaps: readonly number[]): ChunkRow[] {
-  const inner = cuts.map((cut) => cut % (text.length + 1)).sort((a, b) => a - b);
+  const inner = cuts.map((cut) => cut % (text.length + 1)).toSorted((a, b) => a - b);
   const borders = [0, ...inner, text.length];
   return borders.slice(1).map((end, index) => {
     const start = borders[index] ?? 0;
@@ -89,7 +89,9 @@ describe("documents", () => {
       if (page.length === 0) break;
       listed.push(...page.map(({ id }) => id));
     }
-    expect(listed).toEqual([...ids].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+    expect(listed).toEqual(
+      [...ids].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+    );
   });
 
   test("of two collections with the same ids do not meet", async () => {
@@ -192,7 +194,7 @@ describe("the keyword index", () => {
       const chunks = await store.keyword({ ...search, limit: 10 });
       expect(await store.countKeyword(search)).toBe(chunks.length);
       const hits = await store.hits(chunks.map(({ chunkKey }) => chunkKey));
-      return [...hits.values()].map(({ id }) => id).sort();
+      return [...hits.values()].map(({ id }) => id).toSorted();
     };
     expect(await found(["raced"])).toEqual(["a", "b"]);
     expect(await found(["elan", "rain"])).toEqual(["a", "c"]);
@@ -202,9 +204,41 @@ describe("the keyword index", () => {
   });
 });
 
-describe("answers by Idempotency-Key", () => {
-  const answer = (text: string) => ({ requestSha256: "0", answer: text });
+describe("word frequencies", () => {
+  test("say in how many chunks of the collection a word stands", async () => {
+    await using opened = await openStore();
+    const { store, key } = opened;
+    const other = (await store.createCollection({ ...COLLECTION, name: "other" })).key;
+    await store.writeDocuments(key, [
+      { ...written("a", "red flags, red lights"), title: "red" },
+      written("b", "a flag"),
+      written("c", "rain"),
+    ]);
+    await store.writeDocuments(other, [written("a", "red")]);
+    const forms = ["red", "flag", "rain", "nothing"];
+    expect(await store.wordFrequencies(key, forms)).toEqual({ chunks: 3, counts: [1, 2, 1, 0] });
+    await store.deleteDocuments(key, ["a"]);
+    expect(await store.wordFrequencies(key, forms)).toEqual({ chunks: 2, counts: [0, 1, 1, 0] });
+    expect(await store.wordFrequencies(other, forms)).toEqual({ chunks: 1, counts: [1, 0, 0, 0] });
+  });
 
+  test("can be asked for, and the collection dropped, though its first write was undone", async () => {
+    await using opened = await openStore();
+    const { store, key } = opened;
+    const circular: Record<string, unknown> = {};
+    circular["self"] = circular;
+    const batch = [written("a", "red"), written("b", "red", circular)];
+    expect(await store.writeDocuments(key, batch).catch(() => "undone")).toBe("undone");
+    await store.writeDocuments(key, [written("a", "red")]);
+    expect(await store.wordFrequencies(key, ["red"])).toEqual({ chunks: 1, counts: [1] });
+    await store.dropCollection(key);
+    expect(await store.collections()).toEqual([]);
+  });
+});
+
+const answer = (text: string) => ({ requestSha256: "0", answer: text });
+
+describe("answers by Idempotency-Key", () => {
   test("are kept for a day and no longer", async () => {
     await using opened = await openStore();
     const { store } = opened;

@@ -43,6 +43,7 @@ const numbers = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
 );
 const scalars: fc.Arbitrary<Json> = fc.oneof(texts, numbers, fc.boolean(), fc.constant(null));
+const inner: fc.Arbitrary<Json> = fc.constantFrom<Json>([1], { lap: 1 });
 const names = fc.constantFrom(...NAMES);
 
 const metadata: fc.Arbitrary<JsonObject> = fc.letrec<{ object: JsonObject; value: Json }>(
@@ -51,7 +52,7 @@ const metadata: fc.Arbitrary<JsonObject> = fc.letrec<{ object: JsonObject; value
     value: fc.oneof(
       { maxDepth: 2, withCrossShrink: true },
       scalars,
-      fc.array(fc.oneof(scalars, fc.constant([1]), fc.constant({ lap: 1 })), { maxLength: 3 }),
+      fc.array(fc.oneof(scalars, inner), { maxLength: 3 }),
       tie("object"),
     ),
   }),
@@ -126,7 +127,7 @@ describe("a filter over stored metadata", () => {
         const others = documents.flatMap((one, index) => (matches(filter, one) ? [] : [index]));
         expect(await all.found({ $not: filter })).toEqual(others);
       }),
-      { seed: SEED, numRuns: 600 },
+      { seed: SEED, numRuns: 400 },
     );
   });
 
@@ -134,12 +135,11 @@ describe("a filter over stored metadata", () => {
     ["a fraction", fc.double({ noNaN: true, noDefaultInfinity: true })],
     ["a whole number past 2^53", fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n }).map(Number)],
   ])("finds %s by itself, whatever the operator", async (_kind, arbitrary) => {
-    const values = fc.sample(arbitrary, { seed: SEED, numRuns: 200 });
+    const values = fc.sample(arbitrary, { seed: SEED, numRuns: 120 });
     await using all = await storeOf(values.map((value) => asStored({ n: value, list: [value] })));
-    const operators = ["$eq", "$in", "$gte", "$lte", "$contains"];
     const missed: string[] = [];
     for (const [index, value] of values.entries()) {
-      for (const operator of operators) {
+      for (const operator of ["$eq", "$in", "$gte", "$lte", "$contains"]) {
         const field = operator === "$contains" ? "list" : "n";
         const operand = operator === "$in" ? [value] : value;
         if (!(await all.found({ [field]: { [operator]: operand } })).includes(index))
@@ -202,7 +202,9 @@ describe("a filter over stored metadata", () => {
     await fc.assert(
       fc.asyncProperty(filters, async (input) => {
         const filter = parseFilter(input);
-        const expected = ids.filter((_, index) => matches(input, documents[index] ?? {})).sort();
+        const expected = ids
+          .filter((_, index) => matches(input, documents[index] ?? {}))
+          .toSorted();
         const collectionKey = all.key;
         const page = await all.store.documents({ collectionKey, filter, limit: 1000 });
         expect(page.map(({ id }) => id)).toEqual(expected);
@@ -217,7 +219,7 @@ describe("a filter over stored metadata", () => {
         });
         expect(rest).toHaveLength(expected.length);
       }),
-      { seed: SEED, numRuns: 100 },
+      { seed: SEED, numRuns: 60 },
     );
   });
 });

@@ -43,9 +43,9 @@ describe("LineSink", () => {
     const { reader, writer, path } = pipe(dir.path);
     const sink = new LineSink(writer, { flushMs: 1 });
     const cat = Bun.spawn(["head", "-n", "1", path], { stdout: "pipe" });
-    closeSync(reader);
     sink.push("hello\n");
     expect(await cat.stdout.text()).toBe("hello\n");
+    closeSync(reader);
     closeSync(writer);
   });
 
