@@ -18,5 +18,6 @@ if (code !== 0 && failed === 0)
   console.log(
     "The tests passed and the run did not: coverage is below its floor, or a file did not load.",
   );
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+if (skipped > 0) console.log(`${skipped} skipped`);
+console.log(`${passed} passed, ${failed} failed`);
 process.exit(code);

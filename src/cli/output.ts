@@ -4,23 +4,17 @@
  */
 import { writeSync } from "node:fs";
 
-const STDOUT = 1;
-const STDERR = 2;
+/** The ways to write to two descriptors. */
+export const createOutput = (stdout: number, stderr: number) => ({
+  /** A line of results. */
+  printResult: (line: string): void => write(stdout, `${line}\n`),
+  /** A line for the person who runs the command. */
+  say: (line: string): void => write(stderr, `${line}\n`),
+  /** Text as it is, for a progress bar that draws over itself. */
+  draw: (text: string): void => write(stderr, text),
+});
 
-/** A line of results. */
-export function printResult(line: string): void {
-  write(STDOUT, `${line}\n`);
-}
-
-/** A line for the person who runs the command. */
-export function say(line: string): void {
-  write(STDERR, `${line}\n`);
-}
-
-/** Text as it is, for a progress bar that draws over itself. */
-export function draw(text: string): void {
-  write(STDERR, text);
-}
+export const { printResult, say, draw } = createOutput(1, 2);
 
 function write(descriptor: number, text: string): void {
   let bytes = Buffer.from(text);

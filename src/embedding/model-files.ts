@@ -72,17 +72,17 @@ export const builtInModels: readonly ModelFiles[] = manifest.models.map((entry) 
  */
 export async function readModelFile(file: ModelFile): Promise<Uint8Array<ArrayBuffer>> {
   const about = `The file ${file.name} of the model ${file.model}`;
-  const source = Bun.file(file.path);
-  if (!(await source.exists())) throw new Problem("model_damaged", `${about} is missing.`);
-  if (source.size !== file.bytes) {
+  const bytes = await Bun.file(file.path)
+    .bytes()
+    .catch((cause: unknown) => {
+      throw new Problem("model_damaged", `${about} is missing or cannot be read.`, { cause });
+    });
+  if (bytes.length !== file.bytes) {
     throw new Problem(
       "model_damaged",
-      `${about} has ${source.size} bytes instead of ${file.bytes}.`,
+      `${about} has ${bytes.length} bytes instead of ${file.bytes}.`,
     );
   }
-  const bytes = await source.bytes().catch((cause: unknown) => {
-    throw new Problem("model_damaged", `${about} cannot be read.`, { cause });
-  });
   const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
   if (sha256 !== file.sha256) {
     throw new Problem(

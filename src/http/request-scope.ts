@@ -1,3 +1,5 @@
+import { assert } from "../problems.ts";
+
 /** What belongs to one request from its first byte to its log line. */
 export interface RequestScope {
   requestId: string;
@@ -16,16 +18,9 @@ export function setScope(request: Request, scope: RequestScope): void {
   scopes.set(request, scope);
 }
 
-/** The scope of a request; one of its own for a request that did not come through the front. */
+/** The scope of a request that came through the front. */
 export function scopeOf(request: Request): RequestScope {
-  const known = scopes.get(request);
-  if (known !== undefined) return known;
-  const fresh: RequestScope = {
-    requestId: crypto.randomUUID(),
-    error: undefined,
-    keepOpen: () => {},
-    runsUntil: () => {},
-  };
-  scopes.set(request, fresh);
-  return fresh;
+  const scope = scopes.get(request);
+  assert(scope !== undefined, "a request has its scope from the front");
+  return scope;
 }

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { getDatabaseVersion, migrate, type Migration } from "./migrator.js";
 import initial from "../../../migrations/0001_initial.sql" with { type: "text" };
@@ -22,18 +22,19 @@ export const MIGRATIONS: readonly Migration[] = TEXTS.map(parse);
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
- * Brings a database to `SCHEMA_VERSION`. An older one that holds anything is first copied to `backups/` beside it.
+ * Brings a database to the last of the migrations. An older one that holds anything is first copied to `backups/` beside it.
  * @throws Problem `migration_failed`, `schema_newer`
  */
 export function migrateUp(
   db: Database,
   databasePath: string,
+  migrations: readonly Migration[] = MIGRATIONS,
 ): { from: number; backup: string | undefined } {
-  const from = refuseNewer(db);
-  if (from === SCHEMA_VERSION) return { from, backup: undefined };
+  const from = refuseNewer(db, migrations.length);
+  if (from === migrations.length) return { from, backup: undefined };
   const backup = from === 0 ? undefined : backUp(db, databasePath, from);
   try {
-    migrate(db, [...MIGRATIONS], SCHEMA_VERSION);
+    migrate(db, [...migrations], migrations.length);
   } catch (error) {
     throw new Problem(
       "migration_failed",
@@ -47,12 +48,12 @@ export function migrateUp(
 }
 
 /** The schema that a database has. @throws Problem `schema_newer` where this program does not know it */
-export function refuseNewer(db: Database): number {
+export function refuseNewer(db: Database, known = SCHEMA_VERSION): number {
   const version = getDatabaseVersion(db);
-  if (version > SCHEMA_VERSION) {
+  if (version > known) {
     throw new Problem(
       "schema_newer",
-      `The data has schema ${version} and this version knows ${SCHEMA_VERSION}: use the newer version, or restore a backup made before it.`,
+      `The data has schema ${version} and this version knows ${known}: use the newer version, or restore a backup made before it.`,
     );
   }
   return version;
@@ -61,15 +62,16 @@ export function refuseNewer(db: Database): number {
 /** A consistent copy under its final name, or none at all. */
 function backUp(db: Database, databasePath: string, version: number): string {
   const folder = join(dirname(databasePath), "backups");
-  mkdirSync(folder, { recursive: true });
   const time = new Date().toISOString().replaceAll(":", "-");
   const path = join(folder, `before-migration-from-${version}-${time}.db`);
   const temporary = `${path}.tmp`;
   try {
+    mkdirSync(folder, { recursive: true });
     db.run("VACUUM INTO ?", [temporary]);
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    // Where the folder itself is a file, Bun's forced removal fails with an error of its own.
+    if (existsSync(temporary)) rmSync(temporary);
     throw new Problem("migration_failed", "The backup before the migration could not be written.", {
       cause: error,
     });

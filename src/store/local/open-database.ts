@@ -11,8 +11,8 @@ export function openDatabase(path: string): Database {
   try {
     // Before anything is written: data of a newer version stays as it is.
     refuseNewer(db);
-    // Only a new file takes this: freed pages can then be given back in small steps.
-    db.run("PRAGMA auto_vacuum = INCREMENTAL");
+    // Only a new file takes it: freed pages can then be given back in small steps.
+    if (isNew(db)) db.run("PRAGMA auto_vacuum = INCREMENTAL");
     db.run("PRAGMA journal_mode = WAL");
     db.run("PRAGMA synchronous = FULL");
     db.run("PRAGMA foreign_keys = ON");
@@ -25,6 +25,11 @@ export function openDatabase(path: string): Database {
     throw toProblem(error);
   }
   return db;
+}
+
+function isNew(db: Database): boolean {
+  using statement = db.query<{ page_count: number }, []>("PRAGMA page_count");
+  return statement.get()?.page_count === 0;
 }
 
 /** SQLite's own errors as problems; anything else as it is. */

@@ -1,4 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createOutput } from "../../../src/cli/output.ts";
+import { tempDir } from "../../support/temp-dir.ts";
 
 const OUTPUT = new URL("../../../src/cli/output.ts", import.meta.url).pathname;
 const PROGRESS = new URL("../../../src/cli/progress.ts", import.meta.url).pathname;
@@ -15,6 +19,22 @@ describe("a command's output", () => {
       printResult("result"); say("words"); draw("bar");`);
     expect(await child.stdout.text()).toBe("result\n");
     expect(await child.stderr.text()).toBe("words\nbar");
+  });
+
+  test("goes to the descriptors that it was given, and to a closed one without an error", () => {
+    using dir = tempDir();
+    const paths = ["results", "words"].map((name) => join(dir.path, name));
+    const [results = -1, words = -1] = paths.map((path) => openSync(path, "w"));
+    const output = createOutput(results, words);
+    output.printResult("rot-grün");
+    output.say("said");
+    output.draw("drawn");
+    closeSync(results);
+    closeSync(words);
+    expect(paths.map((path) => readFileSync(path, "utf8"))).toEqual(["rot-grün\n", "said\ndrawn"]);
+    const unwritable = openSync(join(dir.path, "results"), "r");
+    expect(() => createOutput(unwritable, unwritable).printResult("lost")).not.toThrow();
+    closeSync(unwritable);
   });
 
   test("is whole however much there is, though the process ends at once", async () => {

@@ -71,7 +71,7 @@ describe.each([...builtInModels])("$info.name", (model) => {
       const missing = { ...model, [role]: { ...model[role], path: join(folder, "none") } };
       expect(await failure(openModel(missing))).toMatchObject({
         code: "model_damaged",
-        detail: `The file ${file} of the model ${model.info.name} is missing.`,
+        detail: `The file ${file} of the model ${model.info.name} is missing or cannot be read.`,
       });
     });
   });
