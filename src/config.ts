@@ -163,25 +163,28 @@ export type Config = { readonly [K in keyof Settings]: ValueOf<Settings[K]> };
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
-function textOf(one: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): string {
-  for (const name of one.names) {
-    const text = env[name];
-    if (text !== undefined && text !== "") return text;
-  }
-  return one.fallback;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function textOf(one: Setting<unknown>, env: Environment): string {
+  return env[givenName(one, env)] || one.fallback;
+}
+
+/** The one of a setting's names under which it was set; its first where it was not. */
+function givenName(one: Setting<unknown>, env: Environment): string {
+  return one.names.find((name) => env[name]) ?? one.names[0];
 }
 
 /**
  * Reads the settings from an environment. @throws Problem `config_invalid` that names every wrong setting at once;
  * values are not repeated, since one could be a secret.
  */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function parseConfig(env: Environment): Config {
   const errors: FieldError[] = [];
   const values: Record<string, unknown> = {};
   for (const [key, one] of Object.entries(SETTINGS)) {
     const reading = one.read(textOf(one, env));
     if (reading.ok) values[key] = reading.value;
-    else errors.push({ field: one.names[0], message: reading.message });
+    else errors.push({ field: givenName(one, env), message: reading.message });
   }
   const host = values["host"];
   if (typeof host === "string" && !LOOPBACK.has(host)) {
@@ -213,7 +216,7 @@ export function logLevelOf(config: Pick<Config, "logLevel" | "environment">): Lo
 }
 
 /** The settings in force as `NAME=value` lines, for `slipstream config print`. */
-export function printConfig(env: Readonly<Record<string, string | undefined>>): string {
+export function printConfig(env: Environment): string {
   return Object.values(SETTINGS)
     .map((one) => `${one.names[0]}=${textOf(one, env)}\n`)
     .join("");

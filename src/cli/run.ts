@@ -6,6 +6,7 @@ import { ApiError } from "./target.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+const VERSION_LINE = `slipstream ${VERSION.version} (${VERSION.commit}, Bun ${VERSION.bun})`;
 
 /** Runs one command line. Resolves to the exit code: 0 done, 1 failed, 2 wrong usage, 78 bad configuration. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -39,6 +40,7 @@ function fail(error: unknown): number {
 function createProgram(setExitCode: (code: number) => void): Command {
   const program = new Command("slipstream")
     .description("Text into searchable meaning, pushed live, from one file.")
+    .version(VERSION_LINE, "-V, --version", "Print the version")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => printResult(text.trimEnd()),
@@ -82,11 +84,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .description("Print the version")
     .option("--json", "as JSON")
     .action(({ json }: { json?: boolean }) =>
-      printResult(
-        json
-          ? JSON.stringify(VERSION)
-          : `slipstream ${VERSION.version} (${VERSION.commit}, Bun ${VERSION.bun})`,
-      ),
+      printResult(json ? JSON.stringify(VERSION) : VERSION_LINE),
     );
   return program;
 }

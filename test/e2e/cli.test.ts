@@ -314,3 +314,13 @@ test(
   },
   TEST_MS_MAX,
 );
+
+test("the version is told in each of the ways that people ask for it", async () => {
+  using place = workplace();
+  const told = await Promise.all(["version", "--version", "-V"].map((word) => place.run([word])));
+  for (const { exitCode, stdout } of told) {
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe(told[0]?.stdout ?? "");
+    expect(stdout).toMatch(/^slipstream \d+\.\d+\.\d+ .*\n$/);
+  }
+});

@@ -132,6 +132,11 @@ describe("parseConfig", () => {
     expect(problem.detail).not.toContain("secret");
   });
 
+  test("names a setting as it was written", async () => {
+    const problem = await problemOf(() => parseConfig({ ENVIRONMENT: "x" }));
+    expect(problem.errors.map(({ field }) => field)).toEqual(["ENVIRONMENT"]);
+  });
+
   test.each(["8e3", "0x10", "80.0", " 80", "+80", "eighty", "99999999999999999999", "Infinity"])(
     "refuses %j as a port",
     async (text) => {
