@@ -1,19 +1,20 @@
+import { totalmem } from "node:os";
+import { join } from "node:path";
 import { createCollections } from "./collections/collections.ts";
 import type { Config } from "./config.ts";
 import { createDocuments } from "./documents/documents.ts";
 import { createIdempotency } from "./documents/idempotency.ts";
 import { Engine } from "./engine/engine.ts";
+import type { Budgets } from "./engine/indexes.ts";
 import { createApp } from "./http/app.ts";
 import { createFront, type Front } from "./http/front.ts";
 import type { Lifecycle } from "./http/lifecycle.ts";
 import { listen } from "./http/serve.ts";
-import { Problem } from "./problems.ts";
+import { createMaintenance } from "./maintenance/maintenance.ts";
 import { createSearch } from "./search/search.ts";
 import { LocalStore } from "./store/local/local-store.ts";
 import { LineSink } from "./telemetry/line-sink.ts";
 import { configureLogging, getLogger } from "./telemetry/logs.ts";
-import { createExactIndex } from "./vectors/exact-index.ts";
-import type { CreateVectorIndex } from "./vectors/vector-index.ts";
 
 const log = getLogger("boot");
 
@@ -33,9 +34,20 @@ export interface Program extends AsyncDisposable {
  */
 export async function openProgram(config: Config): Promise<Program> {
   await using stack = new AsyncDisposableStack();
-  const store = stack.use(await LocalStore.open(config.dataDir));
-  const createIndex = await indexFactory(config.vectorIndex);
-  const engine = stack.use(await Engine.open(store, { createIndex, children: config.engines }));
+  const { keywordIndex } = config;
+  const store = stack.use(
+    await LocalStore.open(config.dataDir, { fts5: keywordIndex !== "postings" }),
+  );
+  const engine = stack.use(
+    await Engine.open(store, {
+      folder: config.indexPath ?? join(config.dataDir, "index"),
+      vectorEngine: config.vectorIndex,
+      sealRows: config.indexSealRows,
+      keywordIndex,
+      children: config.engines,
+      budgets: budgetsOf(config),
+    }),
+  );
   const lifecycle: Lifecycle = { state: "starting" };
   const app = createApp({
     store,
@@ -44,6 +56,7 @@ export async function openProgram(config: Config): Promise<Program> {
     documents: createDocuments({ store, engine }),
     idempotency: createIdempotency(store),
     search: createSearch({ store, engine, kDefault: config.searchTopK }),
+    maintenance: createMaintenance({ store, engine }),
     lifecycle,
   });
   const front = createFront((request) => app.fetch(request), lifecycle);
@@ -88,16 +101,14 @@ export async function serve(config: Config): Promise<Served> {
   };
 }
 
-/** The native library is loaded only where it is used. @throws Problem `native_missing` */
-async function indexFactory(name: Config["vectorIndex"]): Promise<CreateVectorIndex> {
-  if (name === "exact") return createExactIndex;
-  try {
-    const { createUsearchIndex } = await import("./vectors/usearch-index.ts");
-    return createUsearchIndex;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Problem("native_missing", `usearch: ${why}. VECTOR_INDEX=exact works without it.`, {
-      cause: error,
-    });
-  }
+const MEGABYTE = 1024 * 1024;
+
+/** Bytes that the indexes may take. */
+function budgetsOf(config: Config): Budgets {
+  return {
+    memoryBytesMax:
+      config.indexMemoryMegabytes === 0 ? totalmem() / 2 : config.indexMemoryMegabytes * MEGABYTE,
+    collectionMemoryBytesMax: config.collectionMemoryMegabytes * MEGABYTE || Infinity,
+    diskFreeBytesMin: config.diskFreeMegabytes * MEGABYTE,
+  };
 }

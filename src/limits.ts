@@ -54,10 +54,21 @@ export const limits = {
   embeddingInlineMax: 4,
   /** Longest time for one batch, the start of a child and the loading of its model included. */
   embeddingBatchMsMax: 60_000,
+  /** Rows of an index that wait in memory to be sealed: past it writes wait for the seal that is under way. */
+  indexUnsealedBytesMax: 256 * 1024 * 1024,
+  /** Longest wait of a start for indexes that catch up with the store; past it they go on doing so while serving. */
+  catchUpMsMax: 2000,
+  /** Words of a query whose quotes mean phrases; longer texts quote others. */
+  phraseQueryWordsMax: 12,
+  /** Chunk keys in the remembered sets of filters, some 50 bytes each. */
+  filterSetKeysMax: 2_000_000,
+  filterSetsMax: 64,
+  /** Chunks removed before free pages are given back to the file system. */
+  chunksRemovedPerVacuum: 1000,
   /** Chunks read from the store at once by the background embedder. */
   pendingReadMax: 256,
-  /** Vectors read from the store at once when an index is filled at boot. */
-  vectorsReadMax: 2000,
+  /** Chunks read from the store at once when an index catches up with it. */
+  indexReadMax: 2000,
   /** Lines waiting for the log writer before new ones are dropped and counted. */
   logLinesBufferedMax: 65_536,
   requestIdBytesMax: 128,

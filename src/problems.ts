@@ -59,6 +59,7 @@ export const PROBLEMS = {
   busy: { status: 503, title: "The server is too busy", retry: true },
   not_ready: { status: 503, title: "The server is not ready", retry: true },
   embedding_failed: { status: 503, title: "The embedding model is not available", retry: true },
+  memory_full: { status: 507, title: "The memory budget of the indexes is used up", retry: true },
   storage_full: { status: 507, title: "There is no space left", retry: true },
 
   config_invalid: { status: 500, title: "The configuration is not valid", retry: false, exit: 78 },

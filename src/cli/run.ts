@@ -76,6 +76,18 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .action(async (words: string[], options) =>
       (await import("./search.ts")).searchCommand(words.join(" "), options),
     );
+  program
+    .command("verify")
+    .description("Compare the indexes with the database, and the database with itself")
+    .option("--json", "as JSON")
+    .action(async (options) =>
+      setExitCode(await (await import("./maintenance.ts")).verifyCommand(options)),
+    );
+  program
+    .command("compact")
+    .description("Merge index segments and give free space back")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./maintenance.ts")).compactCommand(options));
   addCollections(program);
   addModels(program);
   addConfig(program, setExitCode);

@@ -3,6 +3,7 @@ import type {
   CollectionState,
   CreateCollection,
   Fusion,
+  KeywordSettings,
 } from "../contract/collections.ts";
 import { NO_MODEL, type Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
@@ -22,27 +23,11 @@ export interface CollectionsDeps {
 /** Share of the semantic side where a collection has no model of ours. */
 const WEIGHT_WITHOUT_MODEL = 0.5;
 
+const KEYWORD_DEFAULT: KeywordSettings = { language: "english", title_weight: 1, text_weight: 1 };
+
 /** Create, configure, alias, drop. */
 export function createCollections({ store, engine, defaultModel }: CollectionsDeps) {
-  const describe = async (row: CollectionRow): Promise<CollectionState> => {
-    const [counts, aliases] = await Promise.all([store.counts(row.key), store.aliases()]);
-    return {
-      name: row.name,
-      model: row.model,
-      dimensions: row.dimensions,
-      metric: row.metric,
-      chunking: row.chunking,
-      fusion: row.fusion,
-      documents: counts.documents,
-      chunks: counts.chunks,
-      pending_embeddings: counts.pendingEmbeddings,
-      reclaimable_bytes: 0,
-      segments: 0,
-      aliases: aliases.filter((alias) => alias.collection === row.name).map((alias) => alias.name),
-      created_at: row.createdAt,
-      updated_at: row.updatedAt,
-    };
-  };
+  const describe = (row: CollectionRow) => describeCollection({ store, engine }, row);
   return {
     /** By name or alias. @throws Problem `collection_not_found` */
     async require(name: string): Promise<CollectionRow> {
@@ -95,12 +80,52 @@ export function createCollections({ store, engine, defaultModel }: CollectionsDe
 
 export type Collections = ReturnType<typeof createCollections>;
 
+async function describeCollection(
+  { store, engine }: Pick<CollectionsDeps, "store" | "engine">,
+  row: CollectionRow,
+): Promise<CollectionState> {
+  const [counts, aliases] = await Promise.all([store.counts(row.key), store.aliases()]);
+  const index = engine.indexOf(row).report();
+  return {
+    name: row.name,
+    model: row.model,
+    dimensions: row.dimensions,
+    metric: row.metric,
+    chunking: row.chunking,
+    fusion: row.fusion,
+    keyword: row.keyword,
+    quantization: row.quantization,
+    documents: counts.documents,
+    chunks: counts.chunks,
+    pending_embeddings: counts.pendingEmbeddings,
+    reclaimable_bytes: index.reclaimableBytes,
+    segments: index.segments,
+    index: {
+      unsealed: index.unsealed,
+      disk_bytes: index.diskBytes,
+      memory_bytes: index.heapBytes,
+      building: index.building,
+      building_rows: index.buildingRows,
+      degraded: index.catchingUp || index.failures > 0,
+    },
+    aliases: aliases.filter((alias) => alias.collection === row.name).map((alias) => alias.name),
+    created_at: row.createdAt,
+    updated_at: row.updatedAt,
+  };
+}
+
 function toNewCollection(
   input: CreateCollection,
   { engine, defaultModel }: Omit<CollectionsDeps, "store">,
 ): NewCollection {
   const model = input.model ?? defaultModel;
-  const base = { name: input.name, model, metric: "cosine" as const };
+  const base = {
+    name: input.name,
+    model,
+    metric: "cosine" as const,
+    keyword: { ...KEYWORD_DEFAULT, ...input.keyword },
+    quantization: input.quantization ?? ("f16" as const),
+  };
   if (model === NO_MODEL) {
     if (input.dimensions === undefined) {
       throw new Problem("invalid_request", 'A collection with model "none" needs dimensions.', {

@@ -26,6 +26,65 @@ export const FusionSchema = Type.Object(
 );
 export type Fusion = Static<typeof FusionSchema>;
 
+/** Languages whose word endings are folded. */
+export const KEYWORD_LANGUAGES = [
+  "none",
+  "arabic",
+  "armenian",
+  "bulgarian",
+  "danish",
+  "dutch",
+  "english",
+  "finnish",
+  "french",
+  "german",
+  "greek",
+  "hungarian",
+  "indian",
+  "indonesian",
+  "irish",
+  "italian",
+  "lithuanian",
+  "nepali",
+  "norwegian",
+  "portuguese",
+  "romanian",
+  "russian",
+  "serbian",
+  "spanish",
+  "swedish",
+  "tamil",
+  "turkish",
+  "ukrainian",
+] as const;
+export type KeywordLanguage = (typeof KEYWORD_LANGUAGES)[number];
+
+/** How a collection's words are read and weighed; a change needs another collection. */
+export const KeywordSettingsSchema = Type.Object(
+  {
+    language: Type.Unsafe<KeywordLanguage>(
+      Type.Union(
+        KEYWORD_LANGUAGES.map((language) => Type.Literal(language)),
+        { description: "Whose word endings are folded; none takes words as they are" },
+      ),
+    ),
+    title_weight: Type.Number({ minimum: 0, maximum: 100 }),
+    text_weight: Type.Number({ minimum: 0, maximum: 100 }),
+  },
+  { additionalProperties: false },
+);
+export type KeywordSettings = Static<typeof KeywordSettingsSchema>;
+
+/** How the graph of a vector index keeps its numbers; scores always come from float32. */
+export const QuantizationSchema = Type.Union(
+  [Type.Literal("f16"), Type.Literal("f32"), Type.Literal("i8")],
+  {
+    description:
+      "Numbers of the vector graph: f16 is as good as f32 at half the size, i8 smaller still and a little less sure to find all",
+  },
+);
+export type Quantization = Static<typeof QuantizationSchema>;
+
 export const CreateCollectionSchema = Type.Object(
   {
     name: NameSchema,
@@ -39,6 +98,8 @@ export const CreateCollectionSchema = Type.Object(
     metric: Type.Optional(Type.Literal("cosine")),
     chunking: Type.Optional(Type.Partial(ChunkingSchema, { additionalProperties: false })),
     fusion: Type.Optional(FusionSchema),
+    keyword: Type.Optional(Type.Partial(KeywordSettingsSchema, { additionalProperties: false })),
+    quantization: Type.Optional(QuantizationSchema),
   },
   { additionalProperties: false },
 );
@@ -58,13 +119,27 @@ export const CollectionSchema = Type.Object(
     metric: Type.Literal("cosine"),
     chunking: ChunkingSchema,
     fusion: Type.Required(FusionSchema),
+    keyword: KeywordSettingsSchema,
+    quantization: QuantizationSchema,
     documents: Type.Integer(),
     chunks: Type.Integer(),
     pending_embeddings: Type.Integer({
       description: "Chunks that keyword search sees and semantic search does not yet",
     }),
-    reclaimable_bytes: Type.Integer(),
-    segments: Type.Integer(),
+    reclaimable_bytes: Type.Integer({
+      description: "Bytes of index files that dead rows take; merging gives them back",
+    }),
+    segments: Type.Integer({ description: "Sealed index segments, of vectors and of words" }),
+    index: Type.Object({
+      unsealed: Type.Integer({ description: "Rows that are searched in memory" }),
+      disk_bytes: Type.Integer(),
+      memory_bytes: Type.Integer({ description: "Mapped files are not counted" }),
+      building: Type.Boolean(),
+      building_rows: Type.Integer({ description: "Rows that go into the segment being built" }),
+      degraded: Type.Boolean({
+        description: "A part is being made again from the database: a search may miss some of it",
+      }),
+    }),
     aliases: Type.Array(Type.String()),
     created_at: Type.String(),
     updated_at: Type.String(),

@@ -35,6 +35,15 @@ export const SearchSchema = Type.Object(
     ),
     facets: Type.Optional(Type.Array(Type.String(), { maxItems: limits.facetFieldsMax })),
     explain: Type.Optional(Type.Boolean()),
+    prefix: Type.Optional(
+      Type.Boolean({ description: "The last word may be unfinished: search as you type" }),
+    ),
+    typo: Type.Optional(
+      Type.Boolean({
+        description:
+          "Words of four letters or more may differ by one edit, of eight or more by two",
+      }),
+    ),
     min_sequence: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   { additionalProperties: false, title: "Search" },
@@ -52,6 +61,8 @@ export const SearchQuerySchema = Type.Object({
   min_score: Type.Optional(Type.Number()),
   highlight: Type.Optional(Type.Boolean()),
   explain: Type.Optional(Type.Boolean()),
+  prefix: Type.Optional(Type.Boolean()),
+  typo: Type.Optional(Type.Boolean()),
 });
 
 const nullableNumber = Type.Union([Type.Number(), Type.Null()]);

@@ -54,6 +54,7 @@ function writes({ store, engine }: DocumentsDeps) {
     ): Promise<UpsertResult> {
       const countTokens =
         collection.model === NO_MODEL ? undefined : await engine.tokenCounter(collection.model);
+      await engine.room(collection);
       const prepared = await inSlices(inputs, (input, index) =>
         attempt(() => {
           const checked = checkDocument(input, collection);

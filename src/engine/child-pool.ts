@@ -1,10 +1,10 @@
-import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { EMBEDDING_CHILD_COMMAND } from "./child-command.ts";
 import type { BatchAnswer, BatchRequest } from "./embedding-child.ts";
+import { spawnChild } from "./spawn-child.ts";
 
 const log = getLogger("engine");
 
@@ -83,14 +83,10 @@ export class ChildPool implements AsyncDisposable {
     const child: Child = {
       job: undefined,
       deadline: undefined,
-      process: Bun.spawn([process.execPath, ...sourcePath(), EMBEDDING_CHILD_COMMAND], {
-        // The runtime reads this from the real environment only, and would write to the user's home without it.
-        env: { ...process.env, ORT_DISABLE_TELEMETRY: "1" },
-        serialization: "advanced",
-        stdio: ["ignore", "ignore", "inherit"],
-        ipc: (answer: BatchAnswer) => this.#finish(child, answer),
-        onExit: (_process, code, signal) =>
-          this.#lose(child, signal === null ? `exit code ${code}` : `signal ${signal}`),
+      process: spawnChild<BatchAnswer>({
+        command: EMBEDDING_CHILD_COMMAND,
+        onMessage: (answer) => this.#finish(child, answer),
+        onExit: (how) => this.#lose(child, how),
       }),
     };
     this.#children.add(child);
@@ -131,14 +127,6 @@ export class ChildPool implements AsyncDisposable {
     child.job = undefined;
     return job;
   }
-}
-
-/** What stands between the program and its arguments: nothing in a compiled binary, the script from source. */
-function sourcePath(): string[] {
-  const url = new URL("../main.ts", import.meta.url);
-  return url.pathname.includes("$bunfs") || url.pathname.includes("~BUN")
-    ? []
-    : [fileURLToPath(url)];
 }
 
 function failed(why: string): Problem {

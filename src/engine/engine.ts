@@ -3,55 +3,74 @@ import type { CountTokens, ModelInfo } from "../embedding/embedder.ts";
 import { listModels, modelInfo } from "../embedding/open-embedder.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
+import type { Analyser } from "../keyword/analyser.ts";
+import type { BuildJob } from "../segments/segment-kind.ts";
 import type { CollectionRow, Commit, Store } from "../store/store.ts";
-import type { CreateVectorIndex, Neighbour, VectorSearch } from "../vectors/vector-index.ts";
+import type { Neighbour, VectorSearch } from "../vectors/vector-index.ts";
+import { Builder } from "./builder.ts";
 import { ChildPool } from "./child-pool.ts";
-import { Indexes } from "./indexes.ts";
+import type { CollectionIndex, IndexReport, Words } from "./collection-index.ts";
+import { Indexes, type IndexesOptions } from "./indexes.ts";
 import { Models } from "./models.ts";
 import { Passages } from "./passages.ts";
+
+export type { Words } from "./collection-index.ts";
 
 /** The name of the model of collections whose vectors are the caller's. */
 export const NO_MODEL = "none";
 
-export interface EngineOptions {
-  createIndex: CreateVectorIndex;
+export interface EngineOptions extends Omit<IndexesOptions, "run" | "words"> {
+  /** Who answers keyword searches: our own index, the store's tables, or these while the index is not in step. */
+  keywordIndex: "postings" | "fts5" | "both";
   /** Embedding children; 0 embeds in this process, undefined lets the machine decide. */
   children: number | undefined;
 }
 
 /**
- * Embedding and vector search for the features: queries in this process, documents in children of it. Vector indexes
- * follow the store's commits.
+ * Embedding, vector search and keyword search for the features: queries in this process; documents are embedded and
+ * segments built in children of it. Indexes follow the store's commits.
  */
 export class Engine implements AsyncDisposable {
   readonly #models = new Models();
   readonly #pool: ChildPool | undefined;
+  readonly #builder: Builder | undefined;
   readonly #indexes: Indexes;
   readonly #passages: Passages;
-  readonly #store: Store;
+  /** The store's tables are kept in step too. */
+  readonly #hasStandBy: boolean;
 
-  /** Fills every collection's index and goes on with what was waiting to be embedded. */
+  /** Opens every collection's indexes and goes on with what was waiting to be embedded. */
   static async open(store: Store, options: EngineOptions): Promise<Engine> {
     const engine = new Engine(store, options);
     store.onCommit((commit) => engine.#apply(commit));
-    for (const collection of await store.collections()) await engine.openCollection(collection);
+    const opened: CollectionIndex[] = [];
+    const collections = await store.collections();
+    engine.#indexes.removeStrangers(collections);
+    for (const collection of collections) opened.push(await engine.#indexes.open(collection));
+    await within(limits.catchUpMsMax, Promise.all(opened.map(({ ready }) => ready)));
     engine.#passages.start();
     return engine;
   }
 
-  private constructor(store: Store, { createIndex, children }: EngineOptions) {
+  private constructor(store: Store, { children, keywordIndex, ...options }: EngineOptions) {
+    this.#hasStandBy = keywordIndex === "both";
     const count = children ?? Math.min(4, Math.max(1, availableParallelism() - 1));
-    this.#store = store;
     this.#pool = count === 0 ? undefined : new ChildPool(count);
-    this.#indexes = new Indexes(createIndex);
+    const builder = count === 0 ? undefined : new Builder();
+    this.#builder = builder;
+    const run = builder && ((job: BuildJob, signal: AbortSignal) => builder.run(job, signal));
+    this.#indexes = new Indexes(store, { ...options, run, words: keywordIndex !== "fts5" });
     this.#passages = new Passages(store, (model, texts) => this.#embedBatch(model, texts), {
       lanes: Math.max(1, count),
       accepts: hasSameWeights,
     });
   }
 
-  openCollection(collection: CollectionRow): Promise<void> {
-    return this.#indexes.open(this.#store, collection);
+  /** Opens the indexes of a new collection. */
+  async openCollection(collection: CollectionRow): Promise<void> {
+    await (
+      await this.#indexes.open(collection)
+    ).ready;
   }
 
   dropCollection(collectionKey: number): Promise<void> {
@@ -101,12 +120,38 @@ export class Engine implements AsyncDisposable {
 
   /** The chunks nearest to a vector, best first, as the vector index promises. */
   nearest(collection: CollectionRow, search: VectorSearch): Neighbour[] {
-    return this.#indexes.of(collection.key).search(search);
+    return this.#indexes.of(collection.key).nearest(search);
+  }
+
+  /** A collection's keyword index; undefined where the store's own tables have to answer. */
+  words(collection: CollectionRow): Words | undefined {
+    const index = this.#indexes.of(collection.key);
+    return this.#hasStandBy && index.report().catchingUp ? undefined : index.words;
+  }
+
+  /** What reads words for a collection's keyword index, or as the store's tables do where these answer. */
+  analyser(collection: CollectionRow): Analyser {
+    return this.#indexes.of(collection.key).analyser;
   }
 
   /** Vectors of one collection that can be found now. */
   vectorsOf(collection: CollectionRow): number {
-    return this.#indexes.of(collection.key).size;
+    return this.#indexes.of(collection.key).vectors;
+  }
+
+  /** The indexes of one collection, for whoever looks after them. */
+  indexOf(collection: CollectionRow): CollectionIndex {
+    return this.#indexes.of(collection.key);
+  }
+
+  /** How the indexes of all collections are. */
+  indexReports(): IndexReport[] {
+    return this.#indexes.reports();
+  }
+
+  /** Waits for room for another write. @throws Problem `memory_full`, `storage_full` */
+  room(collection: CollectionRow): Promise<void> {
+    return this.#indexes.room(collection.key);
   }
 
   /** Resolves when all that was committed before the call can be found by meaning, or when the signal ends the wait. */
@@ -121,6 +166,7 @@ export class Engine implements AsyncDisposable {
     await stopping;
     await this.#models[Symbol.asyncDispose]();
     await this.#indexes[Symbol.asyncDispose]();
+    await this.#builder?.[Symbol.asyncDispose]();
   }
 
   #apply(commit: Commit): void {
@@ -135,6 +181,14 @@ export class Engine implements AsyncDisposable {
     if (this.#pool !== undefined) return this.#pool.embed(model, texts);
     return (await this.#models.open(model)).embed(texts);
   }
+}
+
+/** Waits for some work, but no longer than that. */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }
 
 /** @throws Problem `model_mismatch` where the collection's vectors were made by other weights than are installed now */

@@ -1,61 +1,162 @@
+import { existsSync, readdirSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
-import type { CollectionRow, Commit, StoreRead } from "../store/store.ts";
-import { getLogger } from "../telemetry/logs.ts";
-import type { CreateVectorIndex, VectorIndex } from "../vectors/vector-index.ts";
+import type { RunBuild } from "../segments/build.ts";
+import { removePath } from "../segments/files.ts";
+import type { CollectionRow, Commit, Store } from "../store/store.ts";
+import type { VectorEngine } from "../vectors/vector-kind.ts";
+import { CollectionIndex, type IndexReport } from "./collection-index.ts";
 
-const log = getLogger("index");
+export interface IndexesOptions {
+  /** Folder of all indexes; made if it is missing. */
+  folder: string;
+  vectorEngine: VectorEngine;
+  /** Words are indexed here; otherwise the store's own tables answer. */
+  words: boolean;
+  run: RunBuild | undefined;
+  /** Rows in memory that make a seal due. */
+  sealRows?: number;
+  budgets: Budgets;
+}
 
-/** One vector index a collection, filled from the store when it is opened and kept in step with its commits. */
+/** Past one of these, writes are refused. */
+export interface Budgets {
+  /** Heap and native bytes of all indexes. */
+  memoryBytesMax: number;
+  /** Heap and native bytes of one collection's. */
+  collectionMemoryBytesMax: number;
+  /** Bytes that stay free on the disk of the indexes. */
+  diskFreeBytesMin: number;
+}
+
+/** What a collection's folder holds. */
+const INDEX_FOLDERS = new Set(["vectors", "keyword"]);
+
+/** How long one look at the disk's free space is believed. */
+const diskLookMs = 1000;
+
+/** The indexes of every collection. */
 export class Indexes implements AsyncDisposable {
-  readonly #create: CreateVectorIndex;
-  readonly #byCollection = new Map<number, VectorIndex>();
+  readonly #options: IndexesOptions;
+  readonly #store: Store;
+  readonly #byCollection = new Map<number, CollectionIndex>();
+  #disk = { lookedMs: -Infinity, freeBytes: Infinity };
 
-  constructor(create: CreateVectorIndex) {
-    this.#create = create;
+  constructor(store: Store, options: IndexesOptions) {
+    this.#store = store;
+    this.#options = options;
   }
 
-  /** Fills the index of a collection. Cost: one read of its vectors. */
-  async open(store: StoreRead, collection: CollectionRow): Promise<void> {
-    const start = performance.now();
-    const index = this.#create(collection.dimensions);
-    this.#byCollection.set(collection.key, index);
-    for await (const slice of store.vectors(collection.key)) {
-      for (const { key, vector } of slice) index.set(key, vector);
+  /** Removes the folders of collections that are no more: a crash may end a removal before it comes to them. */
+  removeStrangers(collections: readonly CollectionRow[]): void {
+    const { folder } = this.#options;
+    const known = new Set(collections.map(({ key }) => String(key)));
+    for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+      const { name } = entry;
+      if (!entry.isDirectory() || known.has(name) || !/^\d+$/.test(name)) continue;
+      const path = join(folder, name);
+      // The folder is the operator's choice, and only what indexes are made of is ours.
+      if (readdirSync(path).every((kind) => INDEX_FOLDERS.has(kind))) removePath(path);
     }
-    const duration_ms = Math.round(performance.now() - start);
-    log.info("index.ready", { collection: collection.name, vectors: index.size, duration_ms });
+  }
+
+  /** Opens a collection's indexes, which then follow its commits; `CollectionIndex.ready` tells when they are in step. */
+  async open(collection: CollectionRow): Promise<CollectionIndex> {
+    const index = await CollectionIndex.open({ ...this.#options, store: this.#store, collection });
+    this.#byCollection.set(collection.key, index);
+    return index;
   }
 
   /** Applies one commit; called in the order of the commits. */
-  apply({ collectionKey, chunksRemoved, vectors }: Commit): void {
-    const index = this.#byCollection.get(collectionKey);
-    if (index === undefined) return;
-    // In this order: a commit may add a chunk and replace it again, and a key that was removed never comes back.
-    for (const { key, vector } of vectors) index.set(key, vector);
-    for (const key of chunksRemoved) index.remove(key);
+  apply(commit: Commit): void {
+    this.#byCollection.get(commit.collectionKey)?.apply(commit);
   }
 
   /** @throws Problem `collection_not_found` for a collection that was dropped while a request had it in hand */
-  of(collectionKey: number): VectorIndex {
+  of(collectionKey: number): CollectionIndex {
     const index = this.#byCollection.get(collectionKey);
     if (index !== undefined) return index;
     throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
   }
 
+  /** Closes a collection's indexes and removes their files. */
   async drop(collectionKey: number): Promise<void> {
     const index = this.#byCollection.get(collectionKey);
     this.#byCollection.delete(collectionKey);
-    await index?.[Symbol.asyncDispose]();
+    await index?.remove();
   }
 
   /** Live vectors in all indexes. */
   get vectors(): number {
-    let sum = 0;
-    for (const index of this.#byCollection.values()) sum += index.size;
-    return sum;
+    return this.reports().reduce((sum, { vectors }) => sum + vectors, 0);
+  }
+
+  reports(): IndexReport[] {
+    return [...this.#byCollection.values()].map((index) => index.report());
+  }
+
+  /**
+   * Waits until there is room for another write, where a seal will make it. @throws Problem `memory_full` past a budget,
+   * `storage_full` where the disk is nearly full
+   */
+  async room(collectionKey: number): Promise<void> {
+    this.#requireDisk();
+    const index = this.of(collectionKey);
+    await index.room(limits.indexUnsealedBytesMax);
+    if (this.#overBudget(index) === undefined) return;
+    await index.seal();
+    const problem = this.#overBudget(index);
+    if (problem !== undefined) throw problem;
+  }
+
+  #overBudget(index: CollectionIndex): Problem | undefined {
+    const { memoryBytesMax, collectionMemoryBytesMax } = this.#options.budgets;
+    const own = index.report().heapBytes;
+    if (own > collectionMemoryBytesMax)
+      return memoryFull(
+        `The collection's indexes hold ${own} bytes of memory`,
+        collectionMemoryBytesMax,
+      );
+    const all = this.reports().reduce((sum, { heapBytes }) => sum + heapBytes, 0);
+    return all > memoryBytesMax
+      ? memoryFull(`The indexes hold ${all} bytes of memory`, memoryBytesMax)
+      : undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const key of this.#byCollection.keys()) await this.drop(key);
+    const all = [...this.#byCollection.values()];
+    this.#byCollection.clear();
+    for (const index of all) await index[Symbol.asyncDispose]();
+  }
+
+  #requireDisk(): void {
+    const now = performance.now();
+    if (now - this.#disk.lookedMs > diskLookMs) {
+      this.#disk = { lookedMs: now, freeBytes: freeBytes(this.#options.folder) };
+    }
+    const { diskFreeBytesMin } = this.#options.budgets;
+    if (this.#disk.freeBytes >= diskFreeBytesMin) return;
+    throw new Problem(
+      "storage_full",
+      `The disk has less than ${diskFreeBytesMin} bytes left, which are kept for what is stored already (DISK_FREE_MIN_MB).`,
+      { retryAfterMs: 5000 },
+    );
+  }
+}
+
+function memoryFull(what: string, budget: number): Problem {
+  return new Problem("memory_full", `${what}, and their budget is ${budget}.`, {
+    retryAfterMs: 5000,
+  });
+}
+
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    // A folder that is not there yet is on the disk of the data, where writing will tell.
+    return Infinity;
   }
 }

@@ -1,8 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { limits } from "../limits.ts";
 import { embeddedText } from "./embedded-text.ts";
 import type { ChunkVector, CollectionRow, Commit, PendingChunk, Store } from "../store/store.ts";
-import { getLogger } from "../telemetry/logs.ts";
+import { getLogger, outsideRequests } from "../telemetry/logs.ts";
 
 const log = getLogger("engine");
 
@@ -50,8 +49,6 @@ export class Passages implements AsyncDisposable {
   readonly #lanes: number;
   readonly #accepts: (collection: CollectionRow) => boolean;
   readonly #stop = new AbortController();
-  /** The loop outlives the request that wakes it, so it must not run in that request's log context. */
-  readonly #outsideRequests = AsyncLocalStorage.snapshot();
   #running: Promise<void> | undefined;
   #again = false;
   /** Greatest chunk key committed, and greatest one below which no chunk waits. */
@@ -102,7 +99,7 @@ export class Passages implements AsyncDisposable {
 
   #run(): void {
     this.#again = true;
-    this.#running ??= this.#outsideRequests(() => this.#loop()).finally(() => {
+    this.#running ??= outsideRequests(() => this.#loop()).finally(() => {
       this.#running = undefined;
       for (const waiter of this.#waiters) waiter.resolve();
     });

@@ -3,6 +3,7 @@ import type { Collections } from "../collections/collections.ts";
 import type { Documents } from "../documents/documents.ts";
 import type { Idempotency } from "../documents/idempotency.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Maintenance } from "../maintenance/maintenance.ts";
 import type { Search } from "../search/search.ts";
 import type { StoreRead } from "../store/store.ts";
 import { noRouteProblem } from "./allowed-methods.ts";
@@ -16,6 +17,7 @@ import { aliasRoutes } from "./routes/aliases.ts";
 import { collectionRoutes } from "./routes/collections.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { documentRoutes } from "./routes/documents.ts";
+import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { searchRoutes } from "./routes/search.ts";
@@ -27,6 +29,7 @@ export interface AppDeps {
   documents: Documents;
   idempotency: Idempotency;
   search: Search;
+  maintenance: Maintenance;
   lifecycle: Lifecycle;
 }
 
@@ -62,6 +65,7 @@ export const createApp = (deps: AppDeps) => {
     .use(documentRoutes(deps))
     .use(searchRoutes(deps))
     .use(openAiRoutes(deps))
+    .use(maintenanceRoutes(deps))
     .use(docsRoutes());
   return app;
 };

@@ -1,6 +1,5 @@
-import type { StoreRead } from "../store/store.ts";
 import type { Ranked } from "./fuse.ts";
-import { indexForm } from "./terms.ts";
+import type { KeywordSide } from "./keyword-side.ts";
 
 /** From this share of the query's information on, the best match is as good as any. */
 const SHARE_ENOUGH = 0.5;
@@ -11,15 +10,16 @@ const SHARE_ENOUGH = 0.5;
  * word with a long question says little, however much it beats the other candidates.
  */
 export async function keywordConfidence(
-  store: StoreRead,
-  collectionKey: number,
-  { terms, ranked }: { terms: readonly string[]; ranked: readonly Ranked[] },
+  side: KeywordSide,
+  ranked: readonly Ranked[],
 ): Promise<number> {
   const best = ranked[0]?.score ?? 0;
   if (best <= 0) return 1;
-  const forms = [...new Set(terms.map(indexForm))];
-  const { chunks, counts } = await store.wordFrequencies(collectionKey, forms);
-  const information = counts.reduce((sum, count) => sum + inverseFrequency(chunks, count), 0);
+  const { chunks, words } = await side.frequencies();
+  const information = words.reduce(
+    (sum, { count, weight }) => sum + weight * inverseFrequency(chunks, count),
+    0,
+  );
   return Math.min(1, best / (SHARE_ENOUGH * information));
 }
 

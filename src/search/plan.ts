@@ -1,14 +1,21 @@
 import type { Fusion } from "../contract/collections.ts";
 import type { SearchMode, SearchRequest } from "../contract/search.ts";
 import { checkVector } from "../engine/check-vector.ts";
-import { NO_MODEL } from "../engine/engine.ts";
+import { NO_MODEL, type Engine } from "../engine/engine.ts";
 import { utf8Bytes } from "../lib/text.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { parseFieldPath, parseFilter, type Filter } from "../store/filter.ts";
-import type { CollectionRow } from "../store/store.ts";
+import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { GroupBy } from "./sides.ts";
-import { queryTerms } from "./terms.ts";
+import { keywordSideOf, type KeywordSide } from "./keyword-side.ts";
+
+export interface SearchDeps {
+  store: StoreRead;
+  engine: Engine;
+  /** Hits of a search that does not say. */
+  kDefault: number;
+}
 
 /** A search, checked, with every default filled in. */
 export interface SearchPlan {
@@ -16,7 +23,7 @@ export interface SearchPlan {
   mode: SearchMode;
   /** The query's words for the model; empty in a search by vector alone. */
   query: string;
-  terms: readonly string[];
+  keyword: KeywordSide | undefined;
   /** The caller's vector, unit length. */
   vector: Float32Array | undefined;
   k: number;
@@ -38,7 +45,7 @@ export interface SearchPlan {
 export function planSearch(
   request: SearchRequest,
   collection: CollectionRow,
-  options: { kDefault: number },
+  options: SearchDeps,
 ): SearchPlan {
   const query = checkQuery(request.query);
   const vector =
@@ -49,7 +56,14 @@ export function planSearch(
     collection,
     mode,
     query,
-    terms: mode === "semantic" ? [] : queryTerms(query),
+    keyword:
+      mode === "semantic"
+        ? undefined
+        : keywordSideOf(options, collection, {
+            query,
+            prefix: request.prefix ?? false,
+            typo: request.typo ?? false,
+          }),
     vector,
     k: request.k ?? options.kDefault,
     offset: request.offset ?? 0,

@@ -1,23 +1,20 @@
 import type { Hit, SearchRequest, SearchResult } from "../contract/search.ts";
-import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
 import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
-import { planSearch, type SearchPlan } from "./plan.ts";
-import { keywordSide, semanticSide, type SideOptions } from "./sides.ts";
-import { findTerms, indexForm } from "./terms.ts";
-
-export interface SearchDeps {
-  store: StoreRead;
-  engine: Engine;
-  /** Hits of a search that does not say. */
-  kDefault: number;
-}
+import { createFilterSets, type FilterSets } from "./filter-sets.ts";
+import type { Scope } from "./keyword-side.ts";
+import { planSearch, type SearchDeps, type SearchPlan } from "./plan.ts";
+import { rankByMeaning, rankByWords, type SideOptions } from "./sides.ts";
 
 /** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
 const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
+
+interface FindDeps extends SearchDeps {
+  filterSets: FilterSets;
+}
 
 interface Found {
   fused: Fused[];
@@ -30,6 +27,7 @@ interface Found {
 /** The read path: plan, both sides, fuse, fill up, fetch what is shown. */
 export function createSearch(deps: SearchDeps) {
   const { store, engine } = deps;
+  const filterSets = createFilterSets(store);
   return {
     /** @throws Problem as `planSearch`; `not_ready`, `model_mismatch`, `embedding_failed` */
     async search(collection: CollectionRow, request: SearchRequest): Promise<SearchResult> {
@@ -40,7 +38,7 @@ export function createSearch(deps: SearchDeps) {
         });
       }
       const plan = planSearch(request, collection, deps);
-      const found = await find(deps, plan);
+      const found = await find({ ...deps, filterSets }, plan);
       const { page, chunks } = await fetchPage(store, plan, found);
       const shown = page.flatMap((one) => {
         const chunk = chunks.get(one.chunkKey);
@@ -48,7 +46,7 @@ export function createSearch(deps: SearchDeps) {
       });
       return {
         hits: shown,
-        ...(await extras(store, plan, found)),
+        ...(await extras({ store, filterSets }, plan, found)),
         took_ms: milliseconds(start),
         model: collection.model,
         sequence: store.sequence,
@@ -60,20 +58,19 @@ export function createSearch(deps: SearchDeps) {
 
 export type Search = ReturnType<typeof createSearch>;
 
-async function find(deps: SearchDeps, plan: SearchPlan): Promise<Found> {
+async function find(deps: FindDeps, plan: SearchPlan): Promise<Found> {
   const wanted = plan.k + plan.offset;
   const count = plan.mode === "hybrid" ? Math.max(FUSED_CANDIDATES, wanted) : wanted;
   const options: SideOptions = { collection: plan.collection, groupBy: plan.groupBy, count };
   const timings: Record<string, number> = {};
+  const scope = await scopeOf(deps, plan, timings);
   const semantic =
-    plan.mode === "keyword" ? [] : await semantically(deps, plan, { options, timings });
+    plan.mode === "keyword" ? [] : await semantically(deps, plan, { options, timings, scope });
   const start = performance.now();
-  const keyword = plan.mode === "semantic" ? [] : await keywordSide(deps.store, options, plan);
+  const side = plan.keyword;
+  const keyword = side === undefined ? [] : await rankByWords(side, options, scope);
   timings["keyword_ms"] = milliseconds(start);
-  const confidence = await keywordConfidence(deps.store, plan.collection.key, {
-    terms: plan.terms,
-    ranked: keyword,
-  });
+  const confidence = side === undefined ? 1 : await keywordConfidence(side, keyword);
   return {
     fused: rank(plan, { semantic, keyword }, confidence),
     confidence,
@@ -82,10 +79,27 @@ async function find(deps: SearchDeps, plan: SearchPlan): Promise<Found> {
   };
 }
 
+/** The filter's set, which both sides use. */
+async function scopeOf(
+  { filterSets }: Pick<FindDeps, "filterSets">,
+  { filter, collection }: SearchPlan,
+  timings: Record<string, number> = {},
+): Promise<Scope> {
+  if (filter === undefined) return { filter, allowed: undefined };
+  const start = performance.now();
+  const allowed = await filterSets.matching(collection.key, filter);
+  timings["filter_ms"] = milliseconds(start);
+  return { filter, allowed };
+}
+
 async function semantically(
   deps: SearchDeps,
   plan: SearchPlan,
-  { options, timings }: { options: SideOptions; timings: Record<string, number> },
+  {
+    options,
+    timings,
+    scope,
+  }: { options: SideOptions; timings: Record<string, number>; scope: Scope },
 ): Promise<Ranked[]> {
   const start = performance.now();
   const vector = plan.vector ?? (await deps.engine.embedQuery(plan.collection, plan.query));
@@ -95,12 +109,8 @@ async function semantically(
     if (plan.mode === "hybrid") return [];
     throw new Problem("empty_text", `${plan.collection.model} knows no word of the query.`);
   }
-  const filtering = performance.now();
-  const allowed =
-    plan.filter && (await deps.store.chunksMatching(plan.collection.key, plan.filter));
-  timings["filter_ms"] = milliseconds(filtering);
   const searching = performance.now();
-  const ranked = await semanticSide(deps, options, { vector, allowed });
+  const ranked = await rankByMeaning(deps, options, { vector, allowed: scope.allowed });
   timings["semantic_ms"] = milliseconds(searching);
   return ranked;
 }
@@ -185,16 +195,16 @@ function toScores(one: Fused): NonNullable<Hit["scores"]> {
   };
 }
 
-function highlights(chunk: ChunkHit, { terms, fields }: SearchPlan): Hit["highlights"] {
-  const forms = new Set(terms.map(indexForm));
+function highlights(chunk: ChunkHit, { keyword, fields }: SearchPlan): Hit["highlights"] {
   return (["title", "text"] as const).flatMap((field) => {
     const text = fields.has(field) ? chunk[field] : null;
-    return text === null ? [] : findTerms(text, forms).map((span) => ({ field, ...span }));
+    const spans = text === null ? [] : (keyword?.spans(text) ?? []);
+    return spans.map((span) => ({ field, ...span }));
   });
 }
 
 async function extras(
-  store: StoreRead,
+  deps: Pick<FindDeps, "store" | "filterSets">,
   plan: SearchPlan,
   found: Found,
 ): Promise<Pick<SearchResult, "total_estimate" | "facets" | "explain">> {
@@ -202,35 +212,33 @@ async function extras(
   const facets: [string, { value: unknown; count: number }[]][] = [];
   for (const { name, path } of plan.facets) {
     const options = { path, ...scope, limit: limits.facetValuesMax };
-    facets.push([name, await store.facet(plan.collection.key, options)]);
+    facets.push([name, await deps.store.facet(plan.collection.key, options)]);
   }
   return {
     ...(facets.length > 0 ? { facets: Object.fromEntries(facets) } : {}),
     ...(plan.explain
-      ? { total_estimate: await countMatching(store, plan), explain: explanation(plan, found) }
+      ? { total_estimate: await countMatching(deps, plan), explain: explanation(plan, found) }
       : {}),
   };
 }
 
 async function countMatching(
-  store: StoreRead,
-  { mode, terms, filter, collection }: SearchPlan,
+  deps: Pick<FindDeps, "store" | "filterSets">,
+  plan: SearchPlan,
 ): Promise<number> {
-  if (mode !== "keyword") return store.countDocuments(collection.key, filter);
-  const scope = filter === undefined ? {} : { filter };
-  return terms.length === 0
-    ? 0
-    : store.countKeyword({ collectionKey: collection.key, terms, ...scope });
+  const { mode, keyword, filter, collection } = plan;
+  if (mode !== "keyword") return deps.store.countDocuments(collection.key, filter);
+  return keyword === undefined || keyword.empty ? 0 : keyword.count(await scopeOf(deps, plan));
 }
 
 function explanation(
-  { mode, fusion, terms }: SearchPlan,
+  { mode, fusion, keyword }: SearchPlan,
   { candidates, timings, confidence }: Found,
 ): Record<string, unknown> {
   return {
     mode,
     ...(mode === "hybrid" ? { fusion, keyword_confidence: confidence } : {}),
-    terms,
+    terms: keyword?.terms ?? [],
     candidates,
     timings,
   };

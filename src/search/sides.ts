@@ -1,8 +1,8 @@
 import type { Engine } from "../engine/engine.ts";
 import { assert } from "../problems.ts";
-import type { Filter } from "../store/filter.ts";
 import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { Ranked } from "./fuse.ts";
+import type { KeywordSide, Scope } from "./keyword-side.ts";
 
 export type GroupBy = "document" | "chunk";
 
@@ -17,7 +17,7 @@ export interface SideOptions {
 const CHUNKS_PER_UNIT = 2;
 
 /** Units by meaning, best first; a document has the score of its best chunk. `allowed` holds chunk keys. */
-export async function semanticSide(
+export async function rankByMeaning(
   { engine, store }: { engine: Engine; store: StoreRead },
   { collection, groupBy, count }: SideOptions,
   { vector, allowed }: { vector: Float32Array; allowed: ReadonlySet<number> | undefined },
@@ -47,20 +47,15 @@ export async function semanticSide(
 }
 
 /** Units by words, best first. */
-export async function keywordSide(
-  store: StoreRead,
-  { collection, groupBy, count }: SideOptions,
-  { terms, filter }: { terms: readonly string[]; filter: Filter | undefined },
+export async function rankByWords(
+  side: KeywordSide,
+  { groupBy, count }: SideOptions,
+  scope: Scope,
 ): Promise<Ranked[]> {
-  if (terms.length === 0) return [];
-  const search = {
-    collectionKey: collection.key,
-    terms,
-    ...(filter === undefined ? {} : { filter }),
-  };
+  if (side.empty) return [];
   let limit = groupBy === "chunk" ? count : count * CHUNKS_PER_UNIT;
   for (;;) {
-    const found = await store.keyword({ ...search, limit });
+    const found = await side.find(scope, limit);
     const ranked = bestOfEach(found, groupBy);
     if (ranked.length >= count || found.length < limit) return ranked.slice(0, count);
     limit *= 4;

@@ -1,4 +1,4 @@
-import type { Chunking, Fusion } from "../contract/collections.ts";
+import type { Chunking, Fusion, KeywordSettings, Quantization } from "../contract/collections.ts";
 import type { Filter } from "./filter.ts";
 
 /** A collection as it is stored. */
@@ -13,6 +13,8 @@ export interface CollectionRow {
   metric: "cosine";
   chunking: Chunking;
   fusion: Required<Fusion>;
+  keyword: KeywordSettings;
+  quantization: Quantization;
   createdAt: string;
   updatedAt: string;
 }
@@ -76,6 +78,20 @@ export interface ChunkVector {
   vector: Float32Array | undefined;
 }
 
+/** What a keyword index reads of a chunk. */
+export interface ChunkText {
+  key: number;
+  title: string | null;
+  text: string | null;
+}
+
+/** An entry of a collection's index log. */
+export interface IndexChange {
+  sequence: number;
+  chunkKey: number;
+  change: "text" | "vector" | "removed";
+}
+
 /** A chunk that the keyword index found. `score` is BM25, higher is better. */
 export interface KeywordMatch {
   chunkKey: number;
@@ -83,10 +99,17 @@ export interface KeywordMatch {
   score: number;
 }
 
-export interface KeywordSearch {
-  collectionKey: number;
-  /** Words, at least one; never an expression. */
+/** What a text must have: one of the words, and each of the phrases. At least one word or phrase. */
+export interface KeywordWords {
+  /** Never an expression. */
   terms: readonly string[];
+  phrases?: readonly string[];
+  /** The last word stands for all that begin so. */
+  prefix?: boolean;
+}
+
+export interface KeywordSearch extends KeywordWords {
+  collectionKey: number;
   filter?: Filter;
   limit: number;
 }
@@ -112,7 +135,11 @@ export interface Commit {
   /** The last change number of this commit; unchanged where only vectors were written. */
   sequence: number;
   documents: readonly { id: string; kind: "insert" | "update" | "delete"; sequence: number }[];
+  /** The collection's last index log entry. */
+  indexSequence: number;
   chunksRemoved: readonly number[];
+  /** Words that came, in the order of the log. */
+  texts: readonly ChunkText[];
   vectors: readonly { key: number; vector: Float32Array }[];
   chunksAdded: number;
   /** Chunks added without a vector. */
@@ -158,7 +185,7 @@ export interface StoreRead {
     collectionKey: number,
     options: { filter?: Filter; without: readonly number[]; limit: number },
   ): Promise<{ documentKey: number; chunkKey: number }[]>;
-  /** Best first. Pure reading of the keyword index. */
+  /** Best first, by the store's own full-text tables. @throws where the store keeps none */
   keyword(search: KeywordSearch): Promise<KeywordMatch[]>;
   /**
    * In how many chunks each word stands, and how many chunks there are. Words are given in the index's own form: folded
@@ -179,9 +206,27 @@ export interface StoreRead {
   ): Promise<{ value: unknown; count: number }[]>;
   /** Chunks without a vector, oldest first, with keys above `after`. */
   pending(options: { after: number; limit: number }): Promise<PendingChunk[]>;
-  /** Every vector of a collection, in slices. */
-  vectors(collectionKey: number): AsyncIterable<{ key: number; vector: Float32Array }[]>;
+  /** The last entry of a collection's index log, and the one up to which the log was cut off. */
+  indexState(collectionKey: number): Promise<{ sequence: number; trimmed: number }>;
+  /** Index log entries after a number, in order. */
+  indexLog(
+    collectionKey: number,
+    options: { after: number; limit: number },
+  ): Promise<IndexChange[]>;
+  /** Keys of the chunks that have words, or vectors, in order. */
+  indexedKeys(
+    collectionKey: number,
+    options: { what: "text" | "vector"; after: number; limit: number },
+  ): Promise<number[]>;
+  /** Chunks that are gone are left out. */
+  chunkTexts(chunkKeys: readonly number[]): Promise<ChunkText[]>;
+  /** Chunks that are gone or have no vector are left out. */
+  chunkVectors(chunkKeys: readonly number[]): Promise<{ key: number; vector: Float32Array }[]>;
   answer(key: string): Promise<StoredAnswer | undefined>;
+  /** What is wrong with the data, in sentences. Reads all of it. */
+  check(): Promise<string[]>;
+  /** Bytes that the data takes on disk. */
+  diskBytes(): Promise<number>;
   /** Milliseconds that `SELECT 1` takes. @throws when the database does not answer */
   ping(): Promise<number>;
 }
@@ -209,7 +254,11 @@ export interface Store extends StoreRead, AsyncDisposable {
   deleteDocuments(collectionKey: number, ids: readonly string[]): Promise<number>;
   /** Vectors of chunks that have gone meanwhile are left out. */
   writeVectors(collectionKey: number, vectors: readonly ChunkVector[]): Promise<void>;
+  /** Cuts the index log off up to a number: every index has it in sealed segments. */
+  trimIndexLog(collectionKey: number, sequence: number): Promise<void>;
   putAnswer(key: string, answer: StoredAnswer): Promise<void>;
+  /** Gives free space back to the file system, in slices. */
+  giveBack(): Promise<void>;
   /** Called in the order of the commits, before the write's promise resolves. Must not throw. */
   onCommit(listener: (commit: Commit) => void): void;
 }

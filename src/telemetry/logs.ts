@@ -54,6 +54,14 @@ export function withLogContext<T>(fields: Record<string, unknown>, work: () => T
   return withContext(fields, work);
 }
 
+/** Taken while no request runs: modules are loaded at start. */
+const noRequest = AsyncLocalStorage.snapshot();
+
+/** Runs work that outlives the request that set it off, so that its log lines do not bear that request's id. */
+export function outsideRequests<T>(work: () => T): T {
+  return noRequest(work);
+}
+
 /** One JSON object and a newline. An `Error` among the fields becomes its type, message and stack. */
 function jsonLine(environment: string): (record: LogRecord) => string {
   return (record) => {

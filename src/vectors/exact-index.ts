@@ -45,7 +45,7 @@ class ExactIndex implements VectorIndex {
     assert(Number.isInteger(k) && k >= 1, "k is a positive integer");
     const top = createTopK(Math.min(k, this.size));
     if (allowed === undefined) this.#vectors.offerAll(top, vector);
-    else this.#vectors.offerAllowed(top, vector, allowed);
+    else this.#vectors.offerAllowed(top, vector, { allowed });
     return neighbours(top);
   }
 

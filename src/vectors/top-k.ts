@@ -26,6 +26,13 @@ export function offer(top: TopK, key: number, score: number): void {
   if (score > worst || (score === worst && key < (top.keys[0] ?? 0))) siftDown(top, { key, score });
 }
 
+/** Offers all that another heap kept. */
+export function offerTop(top: TopK, other: TopK): void {
+  for (let slot = 0; slot < other.size; slot++) {
+    offer(top, other.keys[slot] ?? 0, other.scores[slot] ?? 0);
+  }
+}
+
 /** The score below which nothing enters; -Infinity while there is room. */
 export function scoreToBeat(top: TopK): number {
   return top.size < top.keys.length ? -Infinity : (top.scores[0] ?? Infinity);

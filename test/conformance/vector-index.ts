@@ -4,9 +4,9 @@ import type { Neighbour, VectorIndex } from "../../src/vectors/vector-index.ts";
 
 interface VectorIndexSuite<Index extends VectorIndex> {
   name: string;
-  create: (dimensions: number) => Index;
-  /** Finishes whatever the index would do in the background. */
-  settle: (index: Index) => void;
+  create: (dimensions: number) => Promise<Index>;
+  /** Seals what is in memory and finishes whatever the index would do in the background. */
+  settle: (index: Index) => Promise<void>;
   /** Whether the index promises the very neighbours that a scan of all vectors finds. */
   exact: boolean;
 }
@@ -26,21 +26,21 @@ export function vectorIndexConformance<Index extends VectorIndex>(
 
 function writes<Index extends VectorIndex>({ create, settle }: VectorIndexSuite<Index>): void {
   test("a new index is empty and finds nothing", async () => {
-    await using index = create(3);
+    await using index = await create(3);
     expect([index.dimensions, index.size, index.has(1)]).toEqual([3, 0, false]);
     expect(index.search({ vector: unit([1, 0, 0]), k: 10 })).toEqual([]);
     expect(index.search({ vector: unit([1, 0, 0]), k: 1, allowed: new Set([1]) })).toEqual([]);
   });
 
   test("a vector is found as soon as it is set", async () => {
-    await using index = create(3);
+    await using index = await create(3);
     index.set(7, unit([0, 2, 0]));
     expect([index.size, index.has(7), index.has(8)]).toEqual([1, true, false]);
     expect(index.search({ vector: unit([0, 1, 0]), k: 1 })).toEqual([{ key: 7, score: 1 }]);
   });
 
   test("the vector is copied in", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     const vector = unit([1, 0]);
     index.set(1, vector);
     vector.fill(0.5);
@@ -48,7 +48,7 @@ function writes<Index extends VectorIndex>({ create, settle }: VectorIndexSuite<
   });
 
   test("views into a larger buffer are read at their own place", async () => {
-    await using index = create(3);
+    await using index = await create(3);
     const buffer = new Float32Array([0, 0, 1, 0, 1, 0]);
     // What a search for the wrong view would take for the answer, and rows that keep the right one from its hits.
     for (let key = 3; key <= 12; key++) index.set(key, unit([0, 1, 1]));
@@ -57,64 +57,66 @@ function writes<Index extends VectorIndex>({ create, settle }: VectorIndexSuite<
     index.set(2, buffer.subarray(3, 6));
     const search = { vector: buffer.subarray(3, 6), k: 1 };
     expect(index.search(search)).toEqual([{ key: 2, score: 1 }]);
-    settle(index);
+    await settle(index);
     expect(index.search(search)).toEqual([{ key: 2, score: 1 }]);
   });
 
   test("setting a key again replaces its vector, before and after the index has settled", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     index.set(1, unit([1, 0]));
     index.set(2, unit([-1, 0]));
     index.set(1, unit([0, 1]));
     expect(index.search({ vector: unit([0, 1]), k: 1 })).toEqual([{ key: 1, score: 1 }]);
-    settle(index);
+    await settle(index);
     index.set(1, unit([-1, 0]));
-    settle(index);
+    await settle(index);
     expect(index.size).toBe(2);
     expect(keys(index.search({ vector: unit([-1, 0]), k: 5 }))).toEqual([1, 2]);
   });
 
   test("a removed key is gone, whichever row it had, and can come back", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     for (const key of [1, 2, 3]) index.set(key, unit([key, 1]));
-    settle(index);
+    await settle(index);
     expect([index.remove(1), index.remove(1), index.remove(9)]).toEqual([true, false, false]);
     expect(keys(index.search({ vector: unit([1, 1]), k: 5 }))).toEqual([2, 3]);
     index.set(1, unit([1, 1]));
     expect(index.remove(3)).toBe(true);
-    settle(index);
+    await settle(index);
     expect(keys(index.search({ vector: unit([1, 1]), k: 5 }))).toEqual([1, 2]);
     expect([index.size, index.has(1), index.has(3)]).toEqual([2, true, false]);
   });
 
   test("an index emptied and filled again holds what is new", async () => {
-    await using index = create(4);
+    await using index = await create(4);
     const random = seeded(11);
     for (let key = 1; key <= 300; key++) index.set(key, randomUnit(4, random));
-    settle(index);
+    await settle(index);
     for (let key = 1; key <= 300; key++) index.remove(key);
     expect(index.search({ vector: randomUnit(4, random), k: 3 })).toEqual([]);
-    settle(index);
+    await settle(index);
     index.set(5, unit([1, 0, 0, 0]));
-    settle(index);
+    await settle(index);
     expect(keys(index.search({ vector: unit([1, 0, 0, 0]), k: 3 }))).toEqual([5]);
   });
 
   test("bytes follow what is held, and disposing gives them back", async () => {
-    const index = create(64);
+    const index = await create(64);
     const random = seeded(12);
     const empty = index.bytes;
     for (let key = 1; key <= 1000; key++) index.set(key, randomUnit(64, random));
-    settle(index);
-    const full = index.bytes;
-    expect(full).toBeGreaterThan(1000 * 64 * 4);
+    const unsettled = index.bytes;
+    expect(unsettled).toBeGreaterThan(1000 * 64 * 4);
+    await settle(index);
+    // What is sealed is mapped and does not count, but for graphs that are held in memory.
+    const full = Math.max(unsettled, index.bytes);
     for (let round = 0; round < 5; round++) {
       for (let key = 1; key <= 1000; key++) index.set(key, randomUnit(64, random));
-      settle(index);
+      await settle(index);
     }
     expect(index.bytes).toBeLessThan(full * 1.5);
     for (let key = 1; key <= 950; key++) index.remove(key);
-    settle(index);
+    await settle(index);
     expect(index.bytes).toBeLessThan(full / 4);
     await index[Symbol.asyncDispose]();
     expect(index.bytes).toBeLessThanOrEqual(empty);
@@ -123,11 +125,11 @@ function writes<Index extends VectorIndex>({ create, settle }: VectorIndexSuite<
 
 function answers<Index extends VectorIndex>({ create, settle }: VectorIndexSuite<Index>): void {
   test("neighbours come best first, ties by key, with cosine scores", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     for (const key of [30, 4, 100]) index.set(key, unit([1, 0]));
     index.set(2, unit([0, 1]));
     index.set(1, unit([-1, 0]));
-    settle(index);
+    await settle(index);
     expect(index.search({ vector: unit([1, 0]), k: 4 })).toEqual([
       { key: 4, score: 1 },
       { key: 30, score: 1 },
@@ -137,7 +139,7 @@ function answers<Index extends VectorIndex>({ create, settle }: VectorIndexSuite
   });
 
   test("of more equal vectors than asked for, the lowest keys come", async () => {
-    await using index = create(8);
+    await using index = await create(8);
     const random = seeded(13);
     const twin = randomUnit(8, random);
     for (let key = 500; key >= 1; key--) index.set(key, key % 2 ? randomUnit(8, random) : twin);
@@ -145,33 +147,33 @@ function answers<Index extends VectorIndex>({ create, settle }: VectorIndexSuite
   });
 
   test("k larger than the index gives all of it", async () => {
-    await using index = create(8);
+    await using index = await create(8);
     const random = seeded(14);
     for (let key = 1; key <= 120; key++) index.set(key, randomUnit(8, random));
-    settle(index);
+    await settle(index);
     const found = index.search({ vector: randomUnit(8, random), k: 1000 });
     expect(new Set(keys(found)).size).toBe(120);
     expect(found.every(({ score }, rank) => score <= (found[rank - 1]?.score ?? 1))).toBe(true);
   });
 
   test("keys past 32 bits come back whole", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     index.set(Number.MAX_SAFE_INTEGER, unit([1, 0]));
-    settle(index);
+    await settle(index);
     expect(keys(index.search({ vector: unit([1, 0]), k: 1 }))).toEqual([Number.MAX_SAFE_INTEGER]);
   });
 
   test("dimensions that are no multiple of four count whole", async () => {
-    await using index = create(5);
+    await using index = await create(5);
     index.set(1, unit([0, 0, 0, 0, 1]));
-    settle(index);
+    await settle(index);
     expect(index.search({ vector: unit([0, 0, 0, 0, 1]), k: 1 })).toEqual([{ key: 1, score: 1 }]);
   });
 }
 
 function refusals<Index extends VectorIndex>({ create }: VectorIndexSuite<Index>): void {
   test("a vector or query of other dimensions is our own mistake", async () => {
-    await using index = create(4);
+    await using index = await create(4);
     expect(() => index.set(1, new Float32Array(3))).toThrow("assertion failed");
     expect(() => index.set(1, new Float32Array(8))).toThrow("assertion failed");
     expect(() => index.search({ vector: new Float32Array(8), k: 1 })).toThrow("assertion failed");
@@ -179,7 +181,7 @@ function refusals<Index extends VectorIndex>({ create }: VectorIndexSuite<Index>
   });
 
   test("a key or k that is no positive integer is our own mistake", async () => {
-    await using index = create(2);
+    await using index = await create(2);
     for (const key of [0, -1, 1.5, Number.NaN, 2 ** 53]) {
       expect(() => index.set(key, unit([1, 0]))).toThrow("assertion failed");
     }
@@ -230,7 +232,7 @@ function churn<Index extends VectorIndex>({
   test("after 5 % removals and 5 % replacements of 10,000 vectors, recall@10 is 0.99 and no dead key or stale score comes (seed 31)", async () => {
     const random = seeded(31);
     const draw = clustered(random);
-    await using index = create(dimensions);
+    await using index = await create(dimensions);
     await using oracle = createExactIndex(dimensions);
     const live = new Map<number, Float32Array>();
     const set = (key: number): void => {
@@ -240,12 +242,12 @@ function churn<Index extends VectorIndex>({
       live.set(key, vector);
     };
     for (let key = 1; key <= 10_000; key++) set(key);
-    settle(index);
+    await settle(index);
     for (let key = 1; key <= 10_000; key += 20) {
       expect([index.remove(key), oracle.remove(key), live.delete(key)]).toEqual([true, true, true]);
     }
     for (let key = 2; key <= 10_000; key += 20) set(key);
-    settle(index);
+    await settle(index);
     expect(index.size).toBe(9500);
 
     let hits = 0;
@@ -263,7 +265,7 @@ function churn<Index extends VectorIndex>({
   test("a third of all vectors being equal hides no others, and their removal neither (seed 33)", async () => {
     const random = seeded(33);
     const draw = clustered(random);
-    await using index = create(dimensions);
+    await using index = await create(dimensions);
     await using oracle = createExactIndex(dimensions);
     const twin = draw();
     for (let key = 1; key <= 6000; key++) {
@@ -271,7 +273,7 @@ function churn<Index extends VectorIndex>({
       index.set(key, vector);
       oracle.set(key, vector);
     }
-    settle(index);
+    await settle(index);
     const recall = (): number => {
       let hits = 0;
       for (let query = 0; query < 200; query++) {
@@ -288,14 +290,14 @@ function churn<Index extends VectorIndex>({
       index.remove(key);
       oracle.remove(key);
     }
-    settle(index);
+    await settle(index);
     expect(recall()).toBeGreaterThanOrEqual(exact ? 1 : 0.99);
     expect(keys(index.search({ vector: twin, k: 1 }))).toEqual([3]);
   }, 60_000);
 
   test("any sequence of writes, searches and settling leaves what was written last (seed 32)", async () => {
     const random = seeded(32);
-    await using index = create(8);
+    await using index = await create(8);
     const live = new Map<number, Float32Array>();
     for (let step = 0; step < 6000; step++) {
       const key = 1 + Math.floor(random() * 700);
@@ -312,7 +314,7 @@ function churn<Index extends VectorIndex>({
         expect(found.length).toBe(Math.min(search.k, live.size));
         expectLive(found, live, search.vector);
       } else {
-        settle(index);
+        await settle(index);
       }
       expect([index.size, index.has(key)]).toEqual([live.size, live.has(key)]);
     }
@@ -329,14 +331,14 @@ async function filled<Index extends VectorIndex>(
 ): Promise<{ index: Index; oracle: VectorIndex; random: () => number }> {
   const random = seeded(seed);
   const draw = clustered(random);
-  const index = create(dimensions);
+  const index = await create(dimensions);
   const oracle = createExactIndex(dimensions);
   for (let write = 0; write < 4600; write++) {
     const key = write < 4000 ? write + 1 : 1 + Math.floor(random() * 4000);
     const vector = draw();
     index.set(key, vector);
     oracle.set(key, vector);
-    if (write === 3999) settle(index);
+    if (write === 3999) await settle(index);
   }
   for (let key = 7; key <= 4000; key += 13) {
     index.remove(key);

@@ -1,7 +1,9 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CollectionSchema } from "../../src/contract/collections.ts";
+import { CompactReportSchema, VerifyReportSchema } from "../../src/contract/maintenance.ts";
 import { SearchResultSchema } from "../../src/contract/search.ts";
 import { LocalStore } from "../../src/store/local/local-store.ts";
 import {
@@ -40,6 +42,12 @@ function workplace(files: Readonly<Record<string, string>> = {}) {
       startServerProgram("db", { cwd: dir.path, env: { ...settings, ...env } }),
     [Symbol.dispose]: () => dir[Symbol.dispose](),
   };
+}
+
+/** Changes the database of nobody by hand. */
+function change(dataDir: string, ...statements: string[]): void {
+  using db = new Database(join(dataDir, "slipstream.db"));
+  for (const sql of statements) db.run(sql);
 }
 
 const STACK_TRACE = /^\s+at .*[:(]/m;
@@ -311,6 +319,70 @@ test(
     const gone = await place.run(["collections", "delete", "own", "--yes"]);
     expect(gone).toEqual({ exitCode: 0, stdout: "own is deleted.\n", stderr: "" });
     expect((await place.run(["collections"])).stdout).toBe("");
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "verify says that nothing is wrong, and what is, by its exit code too",
+  async () => {
+    using place = workplace({ "note.md": "The walrus.", "other.md": "The giraffe." });
+    expect((await place.run(["ingest", "in"])).exitCode).toBe(0);
+    expect(await place.run(["verify"])).toEqual({
+      exitCode: 0,
+      stdout: "documents: 2 chunks, 2 vectors, 2 with words\nNothing is wrong.\n",
+      stderr: "",
+    });
+    change(place.dataDir, "UPDATE collections SET documents = 7");
+    const counted = await place.run(["verify"]);
+    expect(counted).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(counted.stdout).toStartWith("database: documents counts its documents wrong\n");
+    expect(counted.stdout).toEndWith("Something is wrong.\n");
+    const json = await place.run(["verify", "--json"]);
+    expect(json).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(shaped(VerifyReportSchema, JSON.parse(json.stdout))).toMatchObject({
+      ok: false,
+      database: { problems: ["documents counts its documents wrong"] },
+      collections: [{ name: "documents", chunks: 2, vectors: 2, words: 2, problems: [] }],
+    });
+    change(
+      place.dataDir,
+      "UPDATE collections SET documents = 2",
+      "UPDATE chunks SET state = 2",
+      "DELETE FROM vectors",
+    );
+    const missing = await place.run(["verify"]);
+    // The rows that were never sealed are replayed from the database, so the index has what the database has.
+    expect(missing).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(missing.stdout).toStartWith("documents: 2 chunks, 0 vectors, 2 with words\n");
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "compact seals and gives room back, with a server and without one",
+  async () => {
+    using place = workplace({ "note.md": "The walrus.", "other.md": "The giraffe." });
+    expect((await place.run(["ingest", "in"])).exitCode).toBe(0);
+    const alone = await place.run(["compact", "--json"]);
+    expect([alone.exitCode, alone.stderr]).toEqual([0, ""]);
+    expect(shaped(CompactReportSchema, JSON.parse(alone.stdout))).toMatchObject({
+      collections: 1,
+      segments: 2,
+    });
+    change(place.dataDir, "UPDATE chunks SET state = 2", "DELETE FROM vectors");
+    const surplus = await place.run(["verify"]);
+    expect(surplus).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(surplus.stdout).toContain(
+      "documents: the vector index has 2 chunks where the database has 0\n",
+    );
+    await using server = await place.serve();
+    const served = await place.run(["compact"]);
+    expect([served.exitCode, served.stderr]).toEqual([0, ""]);
+    expect(served.stdout).toMatch(/^2 segments; \d+\.\d MB before, \d+\.\d MB after\.\n$/);
+    server.signal("SIGTERM");
+    expect(await server.exited).toBe(0);
+    expect(requestsTo(server)).toContain("/api/v1/admin/compact");
   },
   TEST_MS_MAX,
 );

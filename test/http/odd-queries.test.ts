@@ -86,7 +86,7 @@ test("no text of a query is our failure, in any mode, by body or by query string
   expect(await server.log()).toBe("");
 });
 
-test("operators are words: they neither join nor exclude", async () => {
+test("operators are words: they neither join nor exclude; only quotes say more", async () => {
   await using server = await startServer();
   await createRules(server);
   await writeRules(server, [
@@ -104,7 +104,9 @@ test("operators are words: they neither join nor exclude", async () => {
   expect(await ids("red -flag")).toEqual(["both", "red"]);
   expect(await ids("red NOT flag")).toEqual(["both", "red"]);
   expect(await ids("NEAR(red, 1)")).toEqual(["both", "near", "red"]);
-  expect(await ids('"light red"')).toEqual(["both", "red"]);
+  expect(await ids('"light red"')).toBeUndefined();
+  expect(await ids('"red light"')).toEqual(["red"]);
+  expect(await ids('"light red')).toEqual(["both", "red"]);
   expect(await ids("re*")).toBeUndefined();
 });
 

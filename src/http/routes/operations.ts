@@ -65,18 +65,31 @@ async function checkReadiness({ store, engine, lifecycle }: OperationsDeps) {
   const start = performance.now();
   const timestamp = new Date().toISOString();
   const database = await checkDatabase(store);
+  const index = indexCheck(engine);
   const pending = database.responsive ? await store.pendingTotal() : 0;
   const serving = lifecycle.state === "ready" && database.status !== "unhealthy";
   return {
-    status: serving ? database.status : ("unhealthy" as const),
+    status: !serving
+      ? ("unhealthy" as const)
+      : index.status === "degraded"
+        ? index.status
+        : database.status,
     timestamp,
     checks: {
       database,
-      index: { status: "healthy" as const, vectors: engine.vectors },
+      index,
       embedder: { status: "healthy" as const, pending_embeddings: pending },
     },
     duration_ms: round(performance.now() - start),
   };
+}
+
+/** An index that is being made again answers with what it has so far. */
+function indexCheck(engine: Engine) {
+  const reports = engine.indexReports();
+  const degraded = reports.some(({ catchingUp, failures }) => catchingUp || failures > 0);
+  const status = degraded ? ("degraded" as const) : ("healthy" as const);
+  return { status, vectors: engine.vectors };
 }
 
 async function checkDatabase(store: StoreRead) {

@@ -1,4 +1,3 @@
-import { limits } from "../../limits.ts";
 import type { Filter } from "../filter.ts";
 import type { ChunkHit, PendingChunk } from "../store.ts";
 import { andFilter } from "./filter-sql.ts";
@@ -22,9 +21,8 @@ export function chunkReadSql({ db, keep }: Connection) {
   const pendingTotal = keep<{ count: number }, []>(
     "SELECT count(*) AS count FROM chunks WHERE state = 0",
   );
-  const vectors = keep<{ key: number; vector: Uint8Array }, [number, number, number]>(
-    `SELECT c.key, v.vector FROM chunks c JOIN vectors v ON v.chunk_key = c.key
-     WHERE c.collection_key = ? AND c.key > ? ORDER BY c.key LIMIT ?`,
+  const vectors = keep<{ key: number; vector: Uint8Array }, [string]>(
+    "SELECT chunk_key AS key, vector FROM vectors WHERE chunk_key IN (SELECT value FROM json_each(?))",
   );
 
   return {
@@ -45,10 +43,9 @@ export function chunkReadSql({ db, keep }: Connection) {
       ),
     pending: (after: number, limit: number): PendingChunk[] => pending.all(after, limit),
     pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
-    /** One slice of a collection's vectors, in key order. */
-    vectors: (collectionKey: number, after: number): { key: number; vector: Float32Array }[] =>
+    vectors: (keys: readonly number[]): { key: number; vector: Float32Array }[] =>
       vectors
-        .all(collectionKey, after, limits.vectorsReadMax)
+        .all(JSON.stringify(keys))
         .map((row) => ({ key: row.key, vector: floatsOf(row.vector) })),
   };
 }

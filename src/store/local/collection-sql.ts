@@ -1,3 +1,4 @@
+import type { Quantization } from "../../contract/collections.ts";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { CollectionCounts, CollectionRow, NewCollection } from "../store.ts";
@@ -12,12 +13,14 @@ interface StoredCollection {
   metric: "cosine";
   chunking: string;
   fusion: string;
+  keyword: string;
+  quantization: Quantization;
   createdAt: string;
   updatedAt: string;
 }
 
 const COLUMNS = `c.key, c.name, c.model, c.model_sha256 AS modelSha256, c.dimensions, c.metric, c.chunking, c.fusion,
-  c.created_at AS createdAt, c.updated_at AS updatedAt`;
+  c.keyword, c.quantization,  c.created_at AS createdAt, c.updated_at AS updatedAt`;
 
 type Values = (string | number | null)[];
 
@@ -35,8 +38,9 @@ export function collectionSql({ keep }: Connection) {
     "SELECT 1 FROM collections WHERE key = ? AND name IS NOT NULL",
   );
   const insert = keep<{ key: number }, Values>(
-    `INSERT INTO collections (name, model, model_sha256, dimensions, metric, chunking, fusion, created_at, updated_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
+    `INSERT INTO collections (name, model, model_sha256, dimensions, metric, chunking, fusion, keyword, quantization,
+       created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
   );
   const setFusion = keep<unknown, [string, string, number]>(
     "UPDATE collections SET fusion = ?, updated_at = ? WHERE key = ?",
@@ -108,9 +112,10 @@ export function aliasSql({ keep }: Connection) {
 }
 
 function toValues(collection: NewCollection, now: string): Values {
-  const { name, model, modelSha256, dimensions, metric, chunking, fusion } = collection;
-  const settings = [JSON.stringify(chunking), JSON.stringify(fusion)];
-  return [name, model, modelSha256, dimensions, metric, ...settings, now, now];
+  const { name, model, modelSha256, dimensions, metric, quantization } = collection;
+  const settings = [collection.chunking, collection.fusion, collection.keyword];
+  const texts = settings.map((one) => JSON.stringify(one));
+  return [name, model, modelSha256, dimensions, metric, ...texts, quantization, now, now];
 }
 
 function nameTaken(): Problem {
@@ -118,6 +123,9 @@ function nameTaken(): Problem {
 }
 
 function toRow(row: StoredCollection): CollectionRow {
-  // Both columns hold what `insert` above wrote.
-  return { ...row, chunking: JSON.parse(row.chunking), fusion: JSON.parse(row.fusion) };
+  // The columns hold what `insert` above wrote.
+  const [chunking, fusion, keyword] = [row.chunking, row.fusion, row.keyword].map((text) =>
+    JSON.parse(text),
+  );
+  return { ...row, chunking, fusion, keyword };
 }

@@ -1,4 +1,5 @@
-import type { ChunkVector, Commit, DocumentWrite, WrittenDocument } from "../store.ts";
+import type { ChunkVector, Commit, DocumentWrite, IndexChange, WrittenDocument } from "../store.ts";
+import type { IndexLogSql } from "./index-log-sql.ts";
 import type { KeywordSql } from "./keyword-sql.ts";
 import type { Connection } from "./open-database.ts";
 
@@ -19,7 +20,10 @@ interface Existing {
 type Values = (string | number | null | Uint8Array)[];
 
 /** The SQL that writes documents, chunks and vectors. Every function is called inside a transaction. */
-export function documentWriteSql(connection: Connection, keyword: KeywordSql) {
+export function documentWriteSql(
+  connection: Connection,
+  { keyword, indexLog }: { keyword: KeywordSql | undefined; indexLog: IndexLogSql },
+) {
   const { keep } = connection;
   const find = keep<Existing, [number, string]>(
     "SELECT key, content_sha256 AS contentSha256 FROM documents WHERE collection_key = ? AND id = ?",
@@ -35,7 +39,7 @@ export function documentWriteSql(connection: Connection, keyword: KeywordSql) {
   const recordChange = keep<unknown, [number, number, string, string]>(
     "INSERT OR REPLACE INTO changes (sequence, collection_key, document_id, kind) VALUES (?, ?, ?, ?)",
   );
-  const chunks = chunkWriteSql(connection, keyword);
+  const chunks = chunkWriteSql(connection, { keyword, indexLog });
   const change = (draft: CommitDraft, id: string, kind: "insert" | "update" | "delete"): number => {
     const sequence = ++draft.sequence;
     recordChange.run(sequence, draft.collectionKey, id, kind);
@@ -74,7 +78,12 @@ export function documentWriteSql(connection: Connection, keyword: KeywordSql) {
   };
 }
 
-function chunkWriteSql({ keep }: Connection, keyword: KeywordSql) {
+function chunkWriteSql(
+  { keep }: Connection,
+  { keyword, indexLog }: { keyword: KeywordSql | undefined; indexLog: IndexLogSql },
+) {
+  const note = (draft: CommitDraft, chunkKey: number, change: IndexChange["change"]): void =>
+    indexLog.append(draft.collectionKey, ++draft.indexSequence, { chunkKey, change });
   const keys = keep<{ key: number }, [number]>("SELECT key FROM chunks WHERE document_key = ?");
   const remove = keep<unknown, [number]>("DELETE FROM chunks WHERE document_key = ?");
   const insert = keep<{ key: number }, (string | number | null)[]>(
@@ -90,6 +99,7 @@ function chunkWriteSql({ keep }: Connection, keyword: KeywordSql) {
   const addVector = (draft: CommitDraft, key: number, vector: Float32Array): void => {
     insertVector.run(key, bytesOf(vector));
     draft.vectors.push({ key, vector });
+    note(draft, key, "vector");
   };
   return {
     add(draft: CommitDraft, documentKey: number, document: DocumentWrite): void {
@@ -100,15 +110,21 @@ function chunkWriteSql({ keep }: Connection, keyword: KeywordSql) {
         const key = insert.get(...row)?.key ?? 0;
         draft.chunkKeyLast = key;
         draft.chunksAdded++;
-        keyword.add(draft.collectionKey, { key, title: document.title, text });
+        if (text !== null || document.title !== null) {
+          const words = { key, title: document.title, text };
+          keyword?.add(draft.collectionKey, words);
+          draft.texts.push(words);
+          note(draft, key, "text");
+        }
         if (document.vector === undefined) draft.chunksPending++;
         else addVector(draft, key, document.vector);
       }
     },
     forget(draft: CommitDraft, documentKey: number): void {
       for (const { key } of keys.all(documentKey)) {
-        keyword.remove(draft.collectionKey, key);
+        keyword?.remove(draft.collectionKey, key);
         draft.chunksRemoved.push(key);
+        note(draft, key, "removed");
       }
       remove.run(documentKey);
     },

@@ -1,7 +1,14 @@
 import type { Statement } from "bun:sqlite";
 import type { Filter } from "../filter.ts";
-import type { KeywordMatch, KeywordSearch } from "../store.ts";
+import type { KeywordMatch, KeywordSearch, KeywordWords } from "../store.ts";
 import { filterSql } from "./filter-sql.ts";
+import {
+  createTables,
+  dropTables,
+  fillTables,
+  table,
+  tablesByCollection,
+} from "./keyword-tables.ts";
 import type { Connection } from "./open-database.ts";
 
 interface Statements {
@@ -10,9 +17,16 @@ interface Statements {
   frequency: Statement<{ chunks: number }, [string]>;
 }
 
-/** Words as an FTS5 expression: each is a quoted string, so that nothing in it is an operator. */
-function matchExpression(terms: readonly string[]): string {
-  return terms.map((term) => `"${term.replaceAll('"', '""').replaceAll("\0", "")}"`).join(" OR ");
+/** The query as an FTS5 expression: every word and phrase is a quoted string, so that nothing in it is an operator. */
+function matchExpression({ terms, phrases = [], prefix = false }: KeywordWords): string {
+  const last = terms.length - 1;
+  const words = terms.map((term, at) => quoted(term) + (prefix && at === last ? " *" : ""));
+  const any = words.length === 0 ? [] : [`(${words.join(" OR ")})`];
+  return [...any, ...phrases.map(quoted)].join(" AND ");
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('"', '""').replaceAll("\0", "")}"`;
 }
 
 function matchingChunks(filter: Filter | undefined): { sql: string; values: (string | number)[] } {
@@ -23,10 +37,6 @@ function matchingChunks(filter: Filter | undefined): { sql: string; values: (str
       WHERE d.collection_key = ? AND ${condition.sql})`,
     values: condition.values,
   };
-}
-
-function table(collectionKey: number): string {
-  return `keyword_${Math.trunc(collectionKey)}`;
 }
 
 /**
@@ -47,23 +57,27 @@ export function keywordSql({ db, keep }: Connection) {
     prepared.set(collectionKey, fresh);
     return fresh;
   };
+  const drop = (collectionKey: number): void => {
+    const known = prepared.get(collectionKey);
+    if (known !== undefined) {
+      for (const statement of Object.values(known)) statement.finalize();
+      prepared.delete(collectionKey);
+    }
+    dropTables(db, collectionKey);
+  };
   return {
-    create(collectionKey: number): void {
-      db.run(`CREATE VIRTUAL TABLE ${table(collectionKey)} USING fts5(title, text,
-        content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2")`);
-      db.run(
-        `CREATE VIRTUAL TABLE ${table(collectionKey)}_words USING fts5vocab(${table(collectionKey)}, row)`,
-      );
-    },
-    drop(collectionKey: number): void {
-      const known = prepared.get(collectionKey);
-      if (known !== undefined) {
-        for (const statement of Object.values(known)) statement.finalize();
-        prepared.delete(collectionKey);
+    create: (collectionKey: number): void => createTables(db, collectionKey),
+    /**
+     * Makes and fills the tables that are missing where they are wanted, and drops those that are there where they are
+     * not: a table that was not kept in step is worth nothing.
+     */
+    matchTables(wanted: boolean): void {
+      for (const { key, has } of tablesByCollection(db)) {
+        if (wanted && !has) db.transaction(() => fillTables(db, key)).immediate();
+        else if (!wanted && has) drop(key);
       }
-      db.run(`DROP TABLE IF EXISTS ${table(collectionKey)}_words`);
-      db.run(`DROP TABLE IF EXISTS ${table(collectionKey)}`);
     },
+    drop,
     add(
       collectionKey: number,
       chunk: { key: number; title: string | null; text: string | null },
@@ -73,7 +87,7 @@ export function keywordSql({ db, keep }: Connection) {
     remove: (collectionKey: number, chunkKey: number): void => {
       statements(collectionKey).remove.run(chunkKey);
     },
-    search({ collectionKey, terms, filter, limit }: KeywordSearch): KeywordMatch[] {
+    search({ collectionKey, filter, limit, ...words }: KeywordSearch): KeywordMatch[] {
       const only = matchingChunks(filter);
       // `rank` is bm25() with its defaults, k1 1.2 and b 0.75, negated by FTS5 so that the best sorts first.
       using select = db.prepare<KeywordMatch, (string | number)[]>(
@@ -83,18 +97,18 @@ export function keywordSql({ db, keep }: Connection) {
          ) best JOIN chunks c ON c.key = best.chunkKey ORDER BY best.score DESC, best.chunkKey`,
       );
       const scope = filter === undefined ? [] : [collectionKey, ...only.values];
-      return select.all(matchExpression(terms), ...scope, limit);
+      return select.all(matchExpression(words), ...scope, limit);
     },
     wordFrequencies: (collectionKey: number, forms: readonly string[]): number[] =>
       forms.map((form) => statements(collectionKey).frequency.get(form)?.chunks ?? 0),
-    count({ collectionKey, terms, filter }: Omit<KeywordSearch, "limit">): number {
+    count({ collectionKey, filter, ...words }: Omit<KeywordSearch, "limit">): number {
       const only = matchingChunks(filter);
       using select = db.prepare<{ count: number }, (string | number)[]>(
         `SELECT count(DISTINCT c.document_key) AS count FROM ${table(collectionKey)} f
          JOIN chunks c ON c.key = f.rowid WHERE f.${table(collectionKey)} MATCH ?${only.sql}`,
       );
       const scope = filter === undefined ? [] : [collectionKey, ...only.values];
-      return select.get(matchExpression(terms), ...scope)?.count ?? 0;
+      return select.get(matchExpression(words), ...scope)?.count ?? 0;
     },
   };
 }

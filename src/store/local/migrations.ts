@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { getDatabaseVersion, migrate, type Migration } from "./migrator.js";
 import initial from "../../../migrations/0001_initial.sql" with { type: "text" };
+import indexLog from "../../../migrations/0002_index_log.sql" with { type: "text" };
 import { Problem } from "../../problems.ts";
 
 /** In order; the text is inside the binary. */
-const TEXTS = [initial];
+const TEXTS = [initial, indexLog];
 
 /** Reads the `-- up` and `-- down` parts of one migration's text. */
 function parse(text: string, index: number): Migration {

@@ -19,7 +19,7 @@ export function openDatabase(path: string): Database {
     db.run("PRAGMA busy_timeout = 5000");
     db.run("PRAGMA temp_store = MEMORY");
     db.run("PRAGMA cache_size = -65536");
-    db.run("PRAGMA journal_size_limit = 67108864");
+    db.run("PRAGMA journal_size_limit = 16777216");
   } catch (error) {
     db.close();
     throw toProblem(error);

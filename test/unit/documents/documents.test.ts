@@ -7,7 +7,7 @@ import { limits } from "../../../src/limits.ts";
 import { Problem } from "../../../src/problems.ts";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
 import type { NewCollection } from "../../../src/store/store.ts";
-import { createExactIndex } from "../../../src/vectors/exact-index.ts";
+import { engineOptions } from "../../support/engine.ts";
 import { EMBEDDED, openEngine, SOON_MS } from "../engine/fixtures.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION } from "../store/fixtures.ts";
@@ -126,7 +126,7 @@ describe("upsert", () => {
   test.skipIf(!canMount)("tells what was written before the disk was full", async () => {
     using disk = smallDisk(3072);
     await using store = await LocalStore.open(disk.path);
-    await using engine = await Engine.open(store, { createIndex: createExactIndex, children: 0 });
+    await using engine = await Engine.open(store, engineOptions(disk.path));
     const row = await store.createCollection(COLLECTION);
     await engine.openCollection(row);
     const documents = createDocuments({ store, engine });

@@ -1,31 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { openEmbedder } from "../../../src/embedding/open-embedder.ts";
+import { EMBEDDING_CHILD_COMMAND } from "../../../src/engine/child-command.ts";
 import { ChildPool } from "../../../src/engine/child-pool.ts";
 import { limits } from "../../../src/limits.ts";
+import { canListChildren, childrenOf, onlyChildOf } from "../../support/child-processes.ts";
 import { problemOf } from "../problems/problem-of.ts";
 
 const MODEL = "static-256";
 
-/** Process ids of the embedding children of this process. */
-function children(): number[] {
-  const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,args="]);
-  return stdout
-    .toString()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent]) => Number(parent) === process.pid)
-    .filter((columns) => columns.at(-1) === "__embedding-child")
-    .map(([pid]) => Number(pid));
-}
-
-function onlyChild(): number {
-  const [pid, ...others] = children();
-  if (pid === undefined || others.length > 0) throw new Error("there is not exactly one child");
-  return pid;
-}
+const children = (): number[] => childrenOf(EMBEDDING_CHILD_COMMAND);
+const onlyChild = (): number => onlyChildOf(EMBEDDING_CHILD_COMMAND);
 
 // The processes of a pool are found with ps.
-describe.skipIf(Bun.which("ps") === null)("ChildPool", () => {
+describe.skipIf(!canListChildren)("ChildPool", () => {
   test("gives one vector per text, in order, the same as in this process", async () => {
     await using pool = new ChildPool(2);
     await using embedder = await openEmbedder(MODEL);

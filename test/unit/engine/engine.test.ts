@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { checkVector } from "../../../src/engine/check-vector.ts";
 import { Engine, requireSameWeights } from "../../../src/engine/engine.ts";
 import { Indexes } from "../../../src/engine/indexes.ts";
-import { createExactIndex } from "../../../src/vectors/exact-index.ts";
+import { engineOptions } from "../../support/engine.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, withVector, written } from "../store/fixtures.ts";
 import { EMBEDDED, openEngine, openStore, SOON_MS } from "./fixtures.ts";
@@ -14,7 +14,7 @@ describe("Engine", () => {
   test("finds a document by meaning once it is caught up, and after a restart", async () => {
     await using opened = await openStore();
     const { store } = opened;
-    const options = { createIndex: createExactIndex, children: 0 };
+    const options = engineOptions(opened.path);
     const collection = await store.createCollection(EMBEDDED);
     const best = async (engine: Engine): Promise<string | undefined> => {
       const vector = await engine.embedQuery(collection, "a car in the rain");
@@ -82,17 +82,15 @@ describe("Engine", () => {
   test("stops while documents wait for their vectors", async () => {
     await using opened = await openStore();
     const { store } = opened;
+    const options = engineOptions(opened.path);
     const { key } = await store.createCollection(EMBEDDED);
     const many = Array.from({ length: 100 }, (_, index) => written(`d${index}`, `text ${index}`));
     {
-      await using _engine = await Engine.open(store, {
-        createIndex: createExactIndex,
-        children: 1,
-      });
+      await using _engine = await Engine.open(store, { ...options, children: 1 });
       await store.writeDocuments(key, many);
     }
     const left = await store.pendingTotal();
-    await using engine = await Engine.open(store, { createIndex: createExactIndex, children: 0 });
+    await using engine = await Engine.open(store, options);
     await store.writeDocuments(key, [written("last", "text")]);
     await engine.caughtUp(soon());
     expect(left).toBeGreaterThan(0);
@@ -135,16 +133,20 @@ describe("the vector index of a collection", () => {
     const other = await store.createCollection({ ...COLLECTION, name: "other", dimensions: 3 });
     await store.writeDocuments(one.key, [withVector("a", [1, 0])]);
     await store.writeDocuments(other.key, [withVector("a", [0, 0, 1])]);
-    await using indexes = new Indexes(createExactIndex);
-    for (const collection of [one, other]) await indexes.open(store, collection);
-    expect([indexes.of(one.key).size, indexes.of(other.key).dimensions]).toEqual([1, 3]);
+    const options = { ...engineOptions(opened.path), words: true, run: undefined };
+    await using indexes = new Indexes(store, options);
+    for (const collection of [one, other]) await (await indexes.open(collection)).ready;
+    expect(indexes.of(one.key).nearest({ vector: X, k: 9 })).toHaveLength(1);
+    expect(indexes.of(other.key).nearest({ vector: new Float32Array(3), k: 9 })).toHaveLength(1);
     await indexes.drop(one.key);
     expect(indexes.vectors).toBe(1);
     expect(() => indexes.of(one.key)).toThrow();
     indexes.apply({
       collectionKey: one.key,
       sequence: 9,
+      indexSequence: 9,
       documents: [],
+      texts: [],
       chunksRemoved: [1],
       vectors: [{ key: 1, vector: X }],
       chunksAdded: 0,

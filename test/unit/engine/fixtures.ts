@@ -1,8 +1,8 @@
-import { Engine } from "../../../src/engine/engine.ts";
+import { Engine, type EngineOptions } from "../../../src/engine/engine.ts";
 import { modelInfo } from "../../../src/embedding/open-embedder.ts";
-import { LocalStore } from "../../../src/store/local/local-store.ts";
+import { LocalStore, type LocalStoreOptions } from "../../../src/store/local/local-store.ts";
 import type { NewCollection } from "../../../src/store/store.ts";
-import { createExactIndex } from "../../../src/vectors/exact-index.ts";
+import { engineOptions } from "../../support/engine.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { COLLECTION } from "../store/fixtures.ts";
 
@@ -20,9 +20,9 @@ export const EMBEDDED: NewCollection = {
 };
 
 /** A store in a folder of its own, gone with it. */
-export async function openStore() {
+export async function openStore(options: LocalStoreOptions = {}) {
   const dir = tempDir();
-  const store = await LocalStore.open(dir.path);
+  const store = await LocalStore.open(dir.path, options);
   return {
     store,
     path: dir.path,
@@ -34,11 +34,12 @@ export async function openStore() {
 }
 
 /** The same with an engine that embeds in this process and compares with every vector. */
-export async function openEngine() {
+export async function openEngine(options: Partial<EngineOptions> = {}) {
   await using stack = new AsyncDisposableStack();
-  const { store, path } = stack.use(await openStore());
-  const options = { createIndex: createExactIndex, children: 0 };
-  const engine = stack.use(await Engine.open(store, options));
+  const { store, path } = stack.use(
+    await openStore({ fts5: (options.keywordIndex ?? "postings") !== "postings" }),
+  );
+  const engine = stack.use(await Engine.open(store, { ...engineOptions(path), ...options }));
   const owned = stack.move();
   return { store, engine, path, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

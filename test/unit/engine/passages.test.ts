@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { Passages, type EmbedBatch } from "../../../src/engine/passages.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { written } from "../store/fixtures.ts";
+import { vectorsIn, written } from "../store/fixtures.ts";
 import { EMBEDDED, openStore, SOON_MS } from "./fixtures.ts";
 
 const VECTOR = new Float32Array(256).fill(1 / 16);
@@ -78,7 +78,7 @@ describe("Passages", () => {
     await store.writeDocuments(key, [written("a", "?")]);
     await passages.caughtUp(soon());
     expect((await store.counts(key)).pendingEmbeddings).toBe(0);
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toEqual([]);
+    expect(await vectorsIn(store, key)).toEqual([]);
   });
 
   test("goes on at the start with what an earlier run left", async () => {
@@ -93,7 +93,7 @@ describe("Passages", () => {
     await using passages = follow(store, embedAll);
     passages.start();
     await done.promise;
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toHaveLength(100);
+    expect(await vectorsIn(store, key)).toHaveLength(100);
   });
 
   test("is caught up only when what an earlier run left has its vectors too", async () => {
@@ -119,7 +119,7 @@ describe("Passages", () => {
     await store.writeDocuments(key, [written("a", "text")]);
     await passages.caughtUp(soon());
     expect(await store.pendingTotal()).toBe(0);
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toHaveLength(1);
+    expect(await vectorsIn(store, key)).toHaveLength(1);
   });
 
   test("gives up a text that always fails, and the others of its batch get their vectors", async () => {
@@ -130,7 +130,7 @@ describe("Passages", () => {
     await store.writeDocuments(key, numbered(40, [3]));
     await passages.caughtUp(soon());
     expect(await store.pendingTotal()).toBe(0);
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toHaveLength(39);
+    expect(await vectorsIn(store, key)).toHaveLength(39);
   });
 
   test("gives up a text that always fails also where it is alone in the last batch", async () => {
@@ -175,7 +175,7 @@ describe("Passages", () => {
     await passages.caughtUp(soon());
     await passages.caughtUp(soon());
     expect(await store.counts(key)).toEqual({ documents: 1, chunks: 1, pendingEmbeddings: 0 });
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toHaveLength(1);
+    expect(await vectorsIn(store, key)).toHaveLength(1);
   });
 
   test("a wait ends at its signal while the model hangs, and the chunk still waits", async () => {

@@ -1,30 +1,35 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import type { SearchMode, SearchRequest } from "../../../src/contract/search.ts";
 import { limits } from "../../../src/limits.ts";
 import type { ProblemCode } from "../../../src/problems.ts";
 import { planSearch } from "../../../src/search/plan.ts";
 import type { CollectionRow } from "../../../src/store/store.ts";
+import { openEngine } from "../engine/fixtures.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION } from "../store/fixtures.ts";
 
-const time = { createdAt: "2026-01-01T00:00:00.000Z", updatedAt: "2026-01-01T00:00:00.000Z" };
-const OWN_VECTORS: CollectionRow = { ...COLLECTION, key: 1, ...time };
-const EMBEDDED: CollectionRow = {
-  ...OWN_VECTORS,
+const opened = await openEngine();
+afterAll(() => opened[Symbol.asyncDispose]());
+const OWN_VECTORS = await opened.store.createCollection(COLLECTION);
+const EMBEDDED = await opened.store.createCollection({
+  ...COLLECTION,
+  name: "embedded",
   model: "static-256",
   modelSha256: "0",
   dimensions: 256,
   fusion: { method: "rrf", weight: 0.3 },
-};
-const OPTIONS = { kDefault: 10 };
+});
+for (const collection of [OWN_VECTORS, EMBEDDED]) await opened.engine.openCollection(collection);
+const OPTIONS = { store: opened.store, engine: opened.engine, kDefault: 10 };
 
 describe("planSearch", () => {
   test("fills in every default", () => {
-    expect(planSearch({ query: "red flags" }, EMBEDDED, OPTIONS)).toEqual({
+    const { keyword, ...plan } = planSearch({ query: "red flags" }, EMBEDDED, OPTIONS);
+    expect(keyword?.terms).toEqual(["red", "flags"]);
+    expect(plan).toEqual({
       collection: EMBEDDED,
       mode: "hybrid",
       query: "red flags",
-      terms: ["red", "flags"],
       vector: undefined,
       k: 10,
       offset: 0,
@@ -64,9 +69,8 @@ describe("planSearch", () => {
   });
 
   test("reads no words where only meaning counts", () => {
-    expect(planSearch({ query: "red flags", mode: "semantic" }, EMBEDDED, OPTIONS).terms).toEqual(
-      [],
-    );
+    const request: SearchRequest = { query: "red flags", mode: "semantic" };
+    expect(planSearch(request, EMBEDDED, OPTIONS).keyword).toBeUndefined();
   });
 
   const refused: [string, CollectionRow, SearchRequest, ProblemCode][] = [

@@ -186,10 +186,10 @@ describe("a search", () => {
   test("of a collection that is dropped meanwhile finds no collection, and nothing breaks", async () => {
     await using opened = await open(EMBEDDED, [written("a", "flag")]);
     const { store, engine, row } = opened;
-    const running = opened.ask({ query: "flag" });
+    const running = opened.ask({ query: "flag" }).catch((reason: unknown) => reason);
     const dropping = store.dropCollection(row.key);
     await engine.dropCollection(row.key);
-    const outcome = await running.catch((reason: unknown) => reason);
+    const outcome = await running;
     await dropping;
     if (outcome instanceof Error) {
       expect(outcome).toBeInstanceOf(Problem);

@@ -22,7 +22,7 @@ const bulky = (id: string) => written(id, `${id} flag `.repeat(4000));
 describe.skipIf(!canMount)("on a full disk", () => {
   test("a write is refused whole, nothing of it is seen, and reading goes on", async () => {
     using disk = smallDisk(3072);
-    await using store = await LocalStore.open(disk.path);
+    await using store = await LocalStore.open(disk.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [written("first", "red flag")]);
     const commits: Commit[] = [];

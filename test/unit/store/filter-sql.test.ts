@@ -94,7 +94,7 @@ function pairToObject([name, value]: [string, Json]): JsonObject {
 /** A store with one document of one chunk for each metadata; `found` gives the indexes of those that match. */
 async function storeOf(all: readonly JsonObject[]) {
   const dir = tempDir();
-  const store = await LocalStore.open(dir.path);
+  const store = await LocalStore.open(dir.path, { fts5: true });
   const { key } = await store.createCollection(COLLECTION);
   const documents = all.map((one, index) => written(`d${index}`, "text", one));
   for (const slice of slicesOf(documents)) await store.writeDocuments(key, slice);

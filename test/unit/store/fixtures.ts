@@ -1,4 +1,4 @@
-import type { DocumentWrite, NewCollection } from "../../../src/store/store.ts";
+import type { DocumentWrite, NewCollection, StoreRead } from "../../../src/store/store.ts";
 
 /** A collection whose vectors are the caller's, two numbers long. */
 export const COLLECTION: NewCollection = {
@@ -9,6 +9,8 @@ export const COLLECTION: NewCollection = {
   metric: "cosine",
   chunking: { strategy: "none", tokens_max: 256, tokens_overlap: 0 },
   fusion: { method: "weighted", weight: 0.5 },
+  keyword: { language: "english", title_weight: 1, text_weight: 1 },
+  quantization: "f16",
 };
 
 /** A document of one chunk that waits for its vector. */
@@ -24,6 +26,12 @@ export function written(
 /** A document with the caller's vector. */
 export function withVector(id: string, vector: readonly number[]): DocumentWrite {
   return { ...written(id, `text of ${id}`), vector: new Float32Array(vector) };
+}
+
+/** Every vector of a collection, in the order of their chunks. */
+export async function vectorsIn(store: StoreRead, collectionKey: number) {
+  const page = { what: "vector", after: 0, limit: 100_000 } as const;
+  return store.chunkVectors(await store.indexedKeys(collectionKey, page));
 }
 
 /** `count` documents in slices that fit one transaction each. */

@@ -1,28 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseFilter } from "../../../src/store/filter.ts";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
-import type { Commit, DocumentWrite, NewCollection } from "../../../src/store/store.ts";
+import type { Commit } from "../../../src/store/store.ts";
 import { tempDir } from "../../support/temp-dir.ts";
-
-const COLLECTION: NewCollection = {
-  name: "rules",
-  model: "none",
-  modelSha256: null,
-  dimensions: 2,
-  metric: "cosine",
-  chunking: { strategy: "auto", tokens_max: 256, tokens_overlap: 0 },
-  fusion: { method: "weighted", weight: 0.5 },
-};
-
-function written(id: string, text: string, metadata: Record<string, unknown> = {}): DocumentWrite {
-  return {
-    id,
-    title: null,
-    text,
-    metadata,
-    chunks: [{ start: 0, end: text.length, heading: null }],
-  };
-}
+import { COLLECTION, vectorsIn, written } from "./fixtures.ts";
 
 async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
   try {
@@ -39,7 +20,7 @@ describe("LocalStore", () => {
     let key = 0;
     let epoch = "";
     {
-      await using store = await LocalStore.open(dir.path);
+      await using store = await LocalStore.open(dir.path, { fts5: true });
       key = (await store.createCollection(COLLECTION)).key;
       epoch = store.epoch;
       await store.writeDocuments(key, [written("a", "red flag"), written("b", "green flag")]);
@@ -49,12 +30,11 @@ describe("LocalStore", () => {
       ]);
       expect(await store.counts(key)).toEqual({ documents: 2, chunks: 2, pendingEmbeddings: 1 });
     }
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     expect(store.epoch).toBe(epoch);
     expect(store.sequence).toBe(2);
     expect((await store.document(key, "a"))?.text).toBe("red flag");
-    const slices = await Array.fromAsync(store.vectors(key));
-    expect(slices.flat().map(({ vector }) => [...vector])).toEqual([
+    expect((await vectorsIn(store, key)).map(({ vector }) => [...vector])).toEqual([
       [Math.fround(0.6), Math.fround(0.8)],
     ]);
     expect((await store.keyword({ collectionKey: key, terms: ["flags"], limit: 5 })).length).toBe(
@@ -64,7 +44,7 @@ describe("LocalStore", () => {
 
   test("upsert of the same id replaces its chunks; metadata alone keeps them", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     const commits: Commit[] = [];
     store.onCommit((commit) => commits.push(commit));
@@ -83,21 +63,23 @@ describe("LocalStore", () => {
 
   test("a vector that comes after its chunk was replaced is left out", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [written("a", "first")]);
     const [old] = await store.pending({ after: 0, limit: 1 });
     await store.writeDocuments(key, [written("a", "second")]);
     await store.writeVectors(key, [{ key: old?.key ?? 0, vector: new Float32Array([1, 0]) }]);
     expect((await store.counts(key)).pendingEmbeddings).toBe(1);
-    expect((await Array.fromAsync(store.vectors(key))).flat()).toEqual([]);
+    expect(await vectorsIn(store, key)).toEqual([]);
   });
 
   test("a second owner is refused by a sentence that names the first", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     store.announce("http://127.0.0.1:4242");
-    const error = await LocalStore.open(dir.path).catch((reason: unknown) => reason);
+    const error = await LocalStore.open(dir.path, { fts5: true }).catch(
+      (reason: unknown) => reason,
+    );
     expect(String(error)).toContain(`process ${process.pid}`);
     expect(String(error)).toContain("http://127.0.0.1:4242");
     expect(error).toHaveProperty("code", "data_locked");
@@ -105,7 +87,7 @@ describe("LocalStore", () => {
 
   test("dropping a collection frees its name at once and removes its rows", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.putAlias("live", key);
     for (let start = 0; start < 300; start += 100) {
@@ -124,7 +106,7 @@ describe("LocalStore", () => {
 
   test("a name serves one collection or alias only", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     expect(await codeOf(store.createCollection(COLLECTION))).toBe("name_taken");
     expect(await codeOf(store.putAlias("rules", key))).toBe("name_taken");
@@ -139,7 +121,7 @@ describe("LocalStore", () => {
 
   test("words that look like operators of a query language are only words", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [written("a", 'NEAR the "pit" AND wall*')]);
     for (const odd of [
@@ -161,7 +143,7 @@ describe("LocalStore", () => {
 
   test("facets count values, one for each element of a list", async () => {
     using dir = tempDir();
-    await using store = await LocalStore.open(dir.path);
+    await using store = await LocalStore.open(dir.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [
       written("a", "x", { kind: "rule", tags: ["wet", "dry"], n: 1 }),

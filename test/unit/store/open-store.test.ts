@@ -177,7 +177,7 @@ describe("a restart", () => {
     using dir = tempDir();
     let kept = 0;
     {
-      await using store = await LocalStore.open(dir.path);
+      await using store = await LocalStore.open(dir.path, { fts5: true });
       const { key } = await store.createCollection(COLLECTION);
       const documents = Array.from({ length: 250 }, (_, index) => written(`d${index}`, "text"));
       for (const slice of slicesOf(documents)) await store.writeDocuments(key, slice);
@@ -187,7 +187,7 @@ describe("a restart", () => {
     // What the first transaction of a removal leaves behind.
     change(dir.path, "UPDATE collections SET name = NULL WHERE name = 'rules'");
     {
-      await using store = await LocalStore.open(dir.path);
+      await using store = await LocalStore.open(dir.path, { fts5: true });
       expect((await store.collections()).map(({ name }) => name)).toEqual(["kept"]);
       expect(await store.pendingTotal()).toBe(1);
       expect(await store.document(kept, "a")).toBeDefined();

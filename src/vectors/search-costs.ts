@@ -1,0 +1,60 @@
+/** Where the averages begin: measured at 384 dimensions on 100,000 rows, and in proportion to the dimensions. */
+const nsPerScoredDimension = 0.9;
+const nsPerFetchedDimension = 18;
+
+/** A key that is looked up costs this share of a row that is scored. */
+const lookUpShare = 1 / 8;
+
+/** Weight of a new measurement. */
+const weight = 1 / 16;
+
+/** A measurement counts for no more than this many times the average, or than the reciprocal: pauses are no costs. */
+const outlierMax = 4;
+
+/** What is not chosen drifts back to where it began by this share a search, so that a bad spell is forgotten. */
+const driftShare = 1 / 256;
+
+/** Scored rows, or candidates, below which a measurement says more about the clock. */
+const workMin = 64;
+
+/**
+ * What the two ways of searching a segment cost on this machine, learnt from the searches themselves as exponentially
+ * weighted averages: scoring rows one by one, and fetching candidates from the graph.
+ */
+export class SearchCosts {
+  readonly #scoredFirst: number;
+  readonly #fetchedFirst: number;
+  #scored: number;
+  #fetched: number;
+
+  constructor(dimensions: number) {
+    this.#scored = this.#scoredFirst = nsPerScoredDimension * dimensions;
+    this.#fetched = this.#fetchedFirst = nsPerFetchedDimension * dimensions;
+  }
+
+  /** Expected ns of looking so many keys up and scoring so many rows. */
+  scan(work: { lookUps: number; rows: number }): number {
+    return this.#scored * (work.rows + work.lookUps * lookUpShare);
+  }
+
+  /** Expected ns of a graph search; candidates below the graph's least number (ef) count as that many. */
+  graph(candidates: number): number {
+    return this.#fetched * candidates;
+  }
+
+  scanTook(ns: number, { lookUps, rows }: { lookUps: number; rows: number }): void {
+    const work = rows + lookUps * lookUpShare;
+    if (work >= workMin) this.#scored = learn(this.#scored, ns / work);
+    this.#fetched += (this.#fetchedFirst - this.#fetched) * driftShare;
+  }
+
+  graphTook(ns: number, candidates: number): void {
+    if (candidates >= workMin) this.#fetched = learn(this.#fetched, ns / candidates);
+    this.#scored += (this.#scoredFirst - this.#scored) * driftShare;
+  }
+}
+
+function learn(average: number, measured: number): number {
+  const bounded = Math.min(average * outlierMax, Math.max(average / outlierMax, measured));
+  return average + (bounded - average) * weight;
+}

@@ -1,0 +1,20 @@
+import { join } from "node:path";
+import type { EngineOptions } from "../../src/engine/engine.ts";
+
+/** Budgets that no test reaches. */
+export const NO_BUDGETS: EngineOptions["budgets"] = {
+  memoryBytesMax: Infinity,
+  collectionMemoryBytesMax: Infinity,
+  diskFreeBytesMin: 0,
+};
+
+/** An engine in this process: plain TypeScript, index files beside the database of a data directory. */
+export function engineOptions(dataDir: string): EngineOptions {
+  return {
+    folder: join(dataDir, "index"),
+    vectorEngine: "exact",
+    keywordIndex: "postings",
+    budgets: NO_BUDGETS,
+    children: 0,
+  };
+}

@@ -1,0 +1,124 @@
+import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { limits } from "../../../src/limits.ts";
+import { LocalStore } from "../../../src/store/local/local-store.ts";
+import { eventually } from "../../support/process.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+import { COLLECTION, slicesOf, withVector, written } from "./fixtures.ts";
+
+const fileIn = (folder: string): string => join(folder, "slipstream.db");
+
+/** Makes a data directory with two documents, and then one change by hand. */
+async function wrongBy(folder: string, sql: string): Promise<LocalStore> {
+  {
+    await using store = await LocalStore.open(folder);
+    const { key } = await store.createCollection(COLLECTION);
+    await store.writeDocuments(key, [withVector("a", [1, 0]), written("b", "text")]);
+    expect(await store.check()).toEqual([]);
+  }
+  using db = new Database(fileIn(folder));
+  db.run(sql);
+  return LocalStore.open(folder);
+}
+
+describe("a check of the data", () => {
+  test.each([
+    ["a wrong count of documents", "UPDATE collections SET documents = 7", "documents"],
+    ["a wrong count of chunks", "UPDATE collections SET chunks = chunks + 1", "chunks"],
+    ["a vector that is missing", "DELETE FROM vectors", "vectors"],
+    ["a vector that nobody counts", "UPDATE chunks SET state = 2 WHERE state = 1", "vectors"],
+  ])("finds %s", async (...[, sql, counted]) => {
+    using dir = tempDir();
+    await using store = await wrongBy(dir.path, sql);
+    expect(await store.check()).toEqual([`rules counts its ${counted} wrong`]);
+  });
+
+  test("finds a row that points to nothing", async () => {
+    using dir = tempDir();
+    await using store = await wrongBy(
+      dir.path,
+      "INSERT INTO vectors (chunk_key, vector) VALUES (77, zeroblob(8))",
+    );
+    expect(await store.check()).toEqual(["vectors 77 points to nothing"]);
+  });
+
+  test.each(["chunks_by_document", "chunks_by_collection"])(
+    "finds a page of %s that is damaged, and still answers",
+    async (name) => {
+      using dir = tempDir();
+      await (await wrongBy(dir.path, "VACUUM"))[Symbol.asyncDispose]();
+      damagePage(fileIn(dir.path), name);
+      await using store = await LocalStore.open(dir.path);
+      const problems = await store.check();
+      expect(problems.length).toBeGreaterThan(0);
+      expect(problems.join()).toMatch(/page|row|index/i);
+    },
+  );
+});
+
+/** Makes the first page of a table or an index point past its own end. */
+function damagePage(path: string, name: string): void {
+  const db = new Database(path, { readonly: true });
+  const found = db
+    .query<{ page: number; bytes: number }, [string]>(
+      "SELECT rootpage AS page, page_size AS bytes FROM sqlite_schema, pragma_page_size WHERE name = ?",
+    )
+    .get(name);
+  db.close();
+  if (found === null) throw new Error(`${name} is not in the database`);
+  const file = openSync(path, "r+");
+  // The cell pointers of a leaf begin 8 bytes into its page (sqlite.org/fileformat2.html, 1.6).
+  writeSync(file, Buffer.alloc(4, 0xff), 0, 4, (found.page - 1) * found.bytes + 8);
+  closeSync(file);
+}
+
+/** Documents that fill a few thousand pages. */
+const bulk = Array.from({ length: 1500 }, (_, at) => written(`d${at}`, `word${at} `.repeat(500)));
+
+async function openBulk(folder: string) {
+  const store = await LocalStore.open(folder);
+  const { key } = await store.createCollection(COLLECTION);
+  for (const slice of slicesOf(bulk)) await store.writeDocuments(key, slice);
+  const remove = async (documents: typeof bulk) => {
+    for (const slice of slicesOf(documents)) {
+      const ids = slice.map(({ id }) => id);
+      await store.deleteDocuments(key, ids);
+    }
+  };
+  return { store, key, remove };
+}
+
+describe("the database file", () => {
+  test("gives all free room back when it is asked to, and nothing else changes", async () => {
+    using dir = tempDir();
+    const { store, key, remove } = await openBulk(dir.path);
+    await using _store = store;
+    await store.giveBack();
+    const full = statSync(fileIn(dir.path)).size;
+    expect(await store.diskBytes()).toBe(full);
+    await remove(bulk.slice(0, limits.chunksRemovedPerVacuum - 100));
+    await store.giveBack();
+    const bytes = statSync(fileIn(dir.path)).size;
+    expect(bytes).toBeLessThan(full * 0.6);
+    expect(await store.diskBytes()).toBe(bytes);
+    expect(await store.check()).toEqual([]);
+    expect(await store.countDocuments(key)).toBe(bulk.length - limits.chunksRemovedPerVacuum + 100);
+    expect((await store.document(key, "d1499"))?.text).toBe(bulk[1499]?.text ?? null);
+    await store.giveBack();
+    expect(await store.diskBytes()).toBe(bytes);
+  });
+
+  test("gives most free room back by itself after many deletions", async () => {
+    using dir = tempDir();
+    const { store, remove } = await openBulk(dir.path);
+    await using _store = store;
+    const full = await store.diskBytes();
+    await remove(bulk.slice(0, limits.chunksRemovedPerVacuum + 400));
+    await eventually("the file is smaller", async () =>
+      (await store.diskBytes()) < full * 0.5 ? true : undefined,
+    );
+    expect(await store.check()).toEqual([]);
+  });
+});
