@@ -1,9 +1,15 @@
 /** Runs the tests with coverage and ends with the one line that a person or a CI looks for: `N passed, N failed`. */
 import { spawn } from "bun";
 
-const child = spawn([process.execPath, "test", "--coverage", ...process.argv.slice(2)], {
-  stdio: ["ignore", "inherit", "pipe"],
-});
+/** A loaded machine is several times slower than a quiet one; a test that hangs ends all the same. */
+const TEST_MS_MAX = 30_000;
+
+const child = spawn(
+  [process.execPath, "test", "--coverage", `--timeout=${TEST_MS_MAX}`, ...process.argv.slice(2)],
+  {
+    stdio: ["ignore", "inherit", "pipe"],
+  },
+);
 let text = "";
 const decoder = new TextDecoder();
 for await (const part of child.stderr) {

@@ -7,6 +7,7 @@ import type { Analyser } from "../keyword/analyser.ts";
 import type { BuildJob } from "../segments/segment-kind.ts";
 import type { CollectionRow, Commit, Store } from "../store/store.ts";
 import type { Neighbour, VectorSearch } from "../vectors/vector-index.ts";
+import { createVectorKind } from "../vectors/vector-kind.ts";
 import { Builder } from "./builder.ts";
 import { ChildPool } from "./child-pool.ts";
 import type { CollectionIndex, IndexReport, Words } from "./collection-index.ts";
@@ -43,6 +44,8 @@ export class Engine implements AsyncDisposable {
   static async open(store: Store, options: EngineOptions): Promise<Engine> {
     const engine = new Engine(store, options);
     store.onCommit((commit) => engine.#apply(commit));
+    // A native library that is missing is told at the start, and not by the first collection.
+    await createVectorKind({ dimensions: 1, engine: options.vectorEngine });
     const opened: CollectionIndex[] = [];
     const collections = await store.collections();
     engine.#indexes.removeStrangers(collections);

@@ -55,18 +55,17 @@ describe("a segment set", () => {
 
   test("keeps what was removed away, also while it is being built in", async () => {
     using dir = tempDir();
-    let begin = (): void => {};
+    const begun = Promise.withResolvers<void>();
     const kind = numberKind();
     const gate = Promise.withResolvers<void>();
     const run: RunBuild = async (job, signal) => {
-      begin();
+      begun.resolve();
       await gate.promise;
       return buildHere(kind)(job, signal);
     };
-    const begun = new Promise<void>((resolve) => (begin = resolve));
     await using set = open(dir.path, { run });
     add(set, 1, 10);
-    await begun;
+    await begun.promise;
     expect([set.remove(3), set.remove(3), set.has(3), set.has(4)]).toEqual([
       true,
       false,
