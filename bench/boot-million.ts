@@ -55,7 +55,7 @@ async function fill(): Promise<void> {
     metric: "cosine",
     chunking: { strategy: "none", tokens_max: 256, tokens_overlap: 0 },
     fusion: { method: "weighted", weight: 0.5 },
-    keyword: { language: "english", title_weight: 1, text_weight: 1 },
+    keyword: { language: "english", stop_words: true, title_weight: 1, text_weight: 1 },
     quantization: "f16",
   });
   const start = performance.now();

@@ -1,7 +1,7 @@
 -- up
 
 -- How words are read (language, weights of the fields) and how vectors are kept in the graph.
-ALTER TABLE collections ADD COLUMN keyword TEXT NOT NULL DEFAULT '{"language":"english","title_weight":1,"text_weight":1}';
+ALTER TABLE collections ADD COLUMN keyword TEXT NOT NULL DEFAULT '{"language":"english","stop_words":true,"title_weight":1,"text_weight":1}';
 ALTER TABLE collections ADD COLUMN quantization TEXT NOT NULL DEFAULT 'f16';
 -- Last number given out in the collection's index log, and the number up to which that log was cut off.
 ALTER TABLE collections ADD COLUMN index_sequence INTEGER NOT NULL DEFAULT 0;

@@ -23,7 +23,12 @@ export interface CollectionsDeps {
 /** Share of the semantic side where a collection has no model of ours. */
 const WEIGHT_WITHOUT_MODEL = 0.5;
 
-const KEYWORD_DEFAULT: KeywordSettings = { language: "english", title_weight: 1, text_weight: 1 };
+const KEYWORD_DEFAULT: KeywordSettings = {
+  language: "english",
+  stop_words: true,
+  title_weight: 1,
+  text_weight: 1,
+};
 
 /** Create, configure, alias, drop. */
 export function createCollections({ store, engine, defaultModel }: CollectionsDeps) {

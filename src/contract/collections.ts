@@ -68,6 +68,9 @@ export const KeywordSettingsSchema = Type.Object(
         { description: "Whose word endings are folded; none takes words as they are" },
       ),
     ),
+    stop_words: Type.Boolean({
+      description: "Leave the commonest words of a query out where others remain; English only",
+    }),
     title_weight: Type.Number({ minimum: 0, maximum: 100 }),
     text_weight: Type.Number({ minimum: 0, maximum: 100 }),
   },

@@ -10,6 +10,8 @@ export interface ParseOptions {
   prefix?: boolean;
   /** Words that are in no text stand for those that are nearly written so. */
   typo?: boolean;
+  /** Leave the language's commonest words out where others remain; true if not given. */
+  leaveOutStopWords?: boolean;
   /** Distinct words that are looked up; further ones are left out. */
   termsMax: number;
 }
@@ -38,7 +40,10 @@ export function parseKeywordQuery(text: string, options: ParseOptions): KeywordQ
   }
   const last = text.trimEnd().length === text.length ? words.at(-1) : undefined;
   const begun = options.prefix === true && last?.quoted === false ? last : undefined;
-  const telling = withoutStopWords(words, { begun, language: analyser.language });
+  const telling =
+    options.leaveOutStopWords === false
+      ? words
+      : withoutStopWords(words, { begun, language: analyser.language });
   const distinct = new Map<string, KeywordWord>();
   for (const word of mostTelling(distinctOf(telling, begun), { begun, termsMax })) {
     const fresh = queryWord(word, begun, options);

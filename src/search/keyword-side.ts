@@ -48,9 +48,10 @@ export function keywordSideOf(
   { query, ...options }: KeywordOptions & { query: string },
 ): KeywordSide {
   const words = engine.words(collection);
+  const leaveOutStopWords = collection.keyword.stop_words;
   return words === undefined
     ? inTables(store, collection, { query, analyser: engine.analyser(collection), ...options })
-    : inIndex(store, words, { query, ...options });
+    : inIndex(store, words, { query, leaveOutStopWords, ...options });
 }
 
 /**
@@ -64,10 +65,10 @@ function requiresPhrases(query: string): boolean {
 function inIndex(
   store: StoreRead,
   { index, analyser }: Words,
-  { query: text, prefix, typo }: KeywordOptions & { query: string },
+  { query: text, ...options }: KeywordOptions & { query: string; leaveOutStopWords: boolean },
 ): KeywordSide {
   const termsMax = limits.keywordTermsMax;
-  const parsed = parseKeywordQuery(text, { analyser, prefix, typo, termsMax });
+  const parsed = parseKeywordQuery(text, { analyser, termsMax, ...options });
   const phrases = requiresPhrases(text) ? parsed.phrases : [];
   const query = { words: parsed.words, phrases };
   let highlighted: { forms: ReadonlySet<string>; phrases: typeof query.phrases } | undefined;

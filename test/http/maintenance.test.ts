@@ -134,7 +134,7 @@ test("a collection says how its words and vectors are kept", async () => {
   await using server = await startServer();
   await createRules(server);
   expect(await describeRules(server)).toMatchObject({
-    keyword: { language: "english", title_weight: 1, text_weight: 1 },
+    keyword: { language: "english", stop_words: true, title_weight: 1, text_weight: 1 },
     quantization: "f16",
     segments: 0,
     reclaimable_bytes: 0,
@@ -142,7 +142,7 @@ test("a collection says how its words and vectors are kept", async () => {
   });
   const own = {
     name: "own",
-    keyword: { language: "german", title_weight: 2.5, text_weight: 0.5 },
+    keyword: { language: "german", stop_words: false, title_weight: 2.5, text_weight: 0.5 },
     quantization: "i8",
   };
   const made = readCollection(await server.call("POST /api/v1/collections", own));
@@ -162,11 +162,12 @@ test.each([
   expectProblem(answer, 400, "invalid_request");
 });
 
+const vectorOf = (number: number): number[] =>
+  Array.from({ length: 8 }, (_, at) => Math.sin(number * (at + 1)));
+
 test("memory_full: past a collection's budget writes are refused, and all else goes on", async () => {
   await using server = await startServer({ env: { COLLECTION_MEMORY_MB: "1" } });
   await createRules(server, { model: "none", dimensions: 8 });
-  const vectorOf = (number: number): number[] =>
-    Array.from({ length: 8 }, (_, at) => Math.sin(number * (at + 1)));
   const upsert = (from: number) => {
     const numbers = Array.from({ length: 1000 }, (_, at) => from + at);
     const documents = numbers.map((number) => ({ id: `d${number}`, vector: vectorOf(number) }));

@@ -55,6 +55,17 @@ describe("a keyword search", () => {
     expect(readSearch(answer).hits[0]?.highlights).toEqual([{ field: "title", start: 0, end: 8 }]);
   });
 
+  test("looks for the commonest words only where the collection says so, or no others are asked for", async () => {
+    for (const [stop_words, ids] of [
+      [true, ["slow"]],
+      [false, ["slow", "stop"]],
+    ] as const) {
+      await using server = await startWith(RULES, { keyword: { stop_words } });
+      expect(await found(server, { query: "the overtaking" })).toEqual([...ids]);
+      expect(await found(server, { query: "the" })).toEqual(["stop"]);
+    }
+  });
+
   test("with a wrong prefix or typo is refused", async () => {
     await using server = await startWith([]);
     const refused = (body: Record<string, unknown>) => ({

@@ -81,7 +81,9 @@ describe.each(["postings", "fts5", "both"] as const)("words found by %s", (keywo
 
 /** A collection in which words count by their fields. */
 const weighing = (title_weight: number, text_weight: number) =>
-  open("postings", { keyword: { language: "english", title_weight, text_weight } });
+  open("postings", {
+    keyword: { language: "english", stop_words: true, title_weight, text_weight },
+  });
 
 describe("words that are nearly written so", () => {
   test("are found where asked, by one edit, and by two in long words", async () => {

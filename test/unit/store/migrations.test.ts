@@ -103,7 +103,7 @@ describe("data of the first schema", () => {
     await using store = await LocalStore.open(dir.path, { fts5 });
     const row = await store.collection("old");
     expect(row).toMatchObject({
-      keyword: { language: "english", title_weight: 1, text_weight: 1 },
+      keyword: { language: "english", stop_words: true, title_weight: 1, text_weight: 1 },
       quantization: "f16",
       dimensions: 2,
     });
