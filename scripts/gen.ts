@@ -45,23 +45,29 @@ interface QualityRow {
   model: string;
   set: string;
   mode: string;
+  encoder: string;
   ndcg10: number;
 }
 
 /** The README with its quality table made anew from the last committed results. */
 async function readme(): Promise<string> {
   const rows: QualityRow[] = await Bun.file("bench/results/quality.json").json();
-  const cell = (model: string, set: string, mode: string) =>
-    rows
-      .find((row) => row.model === model && row.set === set && row.mode === mode)
-      ?.ndcg10.toFixed(1) ?? "";
+  const cell = (set: string, { model, mode, encoder }: Omit<QualityRow, "set" | "ndcg10">) =>
+    rows.find((row) => Bun.deepMatch({ model, mode, encoder, set }, row))?.ndcg10.toFixed(1) ?? "";
   const sets = [...new Set(rows.map((row) => row.set))];
   const models = [...new Set(rows.map((row) => row.model))];
-  const systems: [string, string, string][] = [
-    ["words alone (BM25)", models[0] ?? "", "keyword"],
-    ...models.flatMap((model): [string, string, string][] => [
-      [`\`${model}\`, meaning alone`, model, "semantic"],
-      [`\`${model}\`, hybrid`, model, "hybrid"],
+  const full = "full";
+  const systems = [
+    { label: "words alone (BM25)", model: models[0] ?? "", mode: "keyword", encoder: full },
+    ...models.flatMap((model) => [
+      { label: `\`${model}\`, meaning alone`, model, mode: "semantic", encoder: full },
+      { label: `\`${model}\`, hybrid`, model, mode: "hybrid", encoder: full },
+      ...["fast", "rescored"]
+        .filter((encoder) => rows.some((row) => row.model === model && row.encoder === encoder))
+        .map((encoder) => {
+          const label = `\`${model}\`, hybrid, \`"query_encoder": "${encoder}"\``;
+          return { label, model, mode: "hybrid", encoder };
+        }),
     ]),
   ];
   const table = [
@@ -70,8 +76,8 @@ async function readme(): Promise<string> {
     `| search | ${sets.join(" | ")} |`,
     `| --- | ${sets.map(() => "---").join(" | ")} |`,
     ...systems.map(
-      ([label, model, mode]) =>
-        `| ${label} | ${sets.map((set) => cell(model, set, mode)).join(" | ")} |`,
+      ({ label, ...system }) =>
+        `| ${label} | ${sets.map((set) => cell(set, system)).join(" | ")} |`,
     ),
   ].join("\n");
   const text = await Bun.file("README.md").text();

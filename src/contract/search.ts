@@ -3,6 +3,14 @@ import { limits } from "../limits.ts";
 import { FusionSchema } from "./collections.ts";
 import { JsonObjectSchema, NameSchema } from "./shared.ts";
 
+const queryEncoderSchema = Type.Union(
+  [Type.Literal("full"), Type.Literal("fast"), Type.Literal("rescored")],
+  {
+    description:
+      "Who embeds the query of a collection embedded by all-MiniLM-L6-v2. full: the model itself, the default; fast: a small encoder into the same space, which takes microseconds and finds a little less, the default with prefix; rescored: fast finds 200 candidates and full ranks them",
+  },
+);
+
 const modeSchema = Type.Union([
   Type.Literal("hybrid"),
   Type.Literal("semantic"),
@@ -19,6 +27,7 @@ export const SearchSchema = Type.Object(
         description: 'Only in collections with model "none"',
       }),
     ),
+    query_encoder: Type.Optional(queryEncoderSchema),
     mode: Type.Optional(modeSchema),
     k: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.kMax })),
     offset: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.offsetMax })),
@@ -49,11 +58,13 @@ export const SearchSchema = Type.Object(
   { additionalProperties: false, title: "Search" },
 );
 export type SearchRequest = Static<typeof SearchSchema>;
+export type QueryEncoderChoice = Static<typeof queryEncoderSchema>;
 export type SearchMode = Static<typeof modeSchema>;
 
 /** The same by query string: the parts of a search that fit there. */
 export const SearchQuerySchema = Type.Object({
   q: Type.String({ minLength: 1 }),
+  query_encoder: Type.Optional(queryEncoderSchema),
   mode: Type.Optional(modeSchema),
   k: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.kMax })),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.offsetMax })),

@@ -3,3 +3,8 @@ declare module "*.onnx" {
   const path: string;
   export = path;
 }
+
+declare module "*.slq" {
+  const path: string;
+  export = path;
+}

@@ -1,6 +1,7 @@
 import miniLmTokenizer from "../../models/all-MiniLM-L6-v2/tokenizer.json" with { type: "file" };
 import miniLmWeights from "../../models/all-MiniLM-L6-v2/model.onnx" with { type: "file" };
 import manifest from "../../models/manifest.json" with { type: "json" };
+import queryEncoderPath from "../../models/minilm-query-fast/query.slq" with { type: "file" };
 import staticTokenizer from "../../models/static-256/tokenizer.json" with { type: "file" };
 import staticWeights from "../../models/static-256/model.onnx" with { type: "file" };
 import { assert, Problem } from "../problems.ts";
@@ -47,23 +48,25 @@ export const builtInModels: readonly ModelFiles[] = manifest.models.map((entry) 
   const assets = ASSETS.get(entry.name);
   assert(assets !== undefined, `the model ${entry.name} of the manifest has its imports`);
   const { files, ...facts } = entry;
-  const place = (file: (typeof files)["weights"], imported: unknown): ModelFile => {
-    assert(typeof imported === "string", `the import of ${file.path} is a path`);
-    return {
-      model: entry.name,
-      name: file.path,
-      path: imported,
-      sha256: file.sha256,
-      bytes: file.bytes,
-    };
-  };
   return {
     info: { ...facts, sha256: files.weights.sha256 },
     encoder: assets.encoder,
-    weights: place(files.weights, assets.weights),
-    tokenizer: place(files.tokenizer, assets.tokenizer),
+    weights: placeFile(entry.name, { ...files.weights, imported: assets.weights }),
+    tokenizer: placeFile(entry.name, { ...files.tokenizer, imported: assets.tokenizer }),
   };
 });
+
+const [queryEncoder] = manifest.query_encoders;
+assert(queryEncoder !== undefined, "the manifest has a query encoder");
+
+/** The small query encoder; its vectors lie in the space of `queryEncoderModel`. Nothing is read for this. */
+export const queryEncoderFile: ModelFile = placeFile(queryEncoder.name, {
+  ...queryEncoder.file,
+  imported: queryEncoderPath,
+});
+
+/** The model that embeds the documents which the query encoder's vectors are compared with. */
+export const queryEncoderModel: ModelFiles = findEncodedModel(queryEncoder.for);
 
 /**
  * The content of a model file, compared with its size and hash before anybody parses it: a flipped bit in weights loads
@@ -91,4 +94,19 @@ export async function readModelFile(file: ModelFile): Promise<Uint8Array<ArrayBu
     );
   }
   return bytes;
+}
+
+function placeFile(
+  model: string,
+  entry: { path: string; sha256: string; bytes: number; imported: unknown },
+): ModelFile {
+  const { path: name, imported, sha256, bytes } = entry;
+  assert(typeof imported === "string", `the import of ${name} is a path`);
+  return { model, name, path: imported, sha256, bytes };
+}
+
+function findEncodedModel(name: string): ModelFiles {
+  const model = builtInModels.find(({ info }) => info.name === name);
+  assert(model !== undefined, `the model ${name} of the query encoder is built in`);
+  return model;
 }

@@ -1,6 +1,12 @@
 import { Problem } from "../problems.ts";
 import type { Embedder, ModelInfo } from "./embedder.ts";
-import { builtInModels, readModelFile, type ModelFile, type ModelFiles } from "./model-files.ts";
+import {
+  builtInModels,
+  queryEncoderFile,
+  readModelFile,
+  type ModelFile,
+  type ModelFiles,
+} from "./model-files.ts";
 import { OnnxEmbedder } from "./onnx-embedder.ts";
 import { openOnnxSession } from "./onnx-native.ts";
 import { StaticEmbedder } from "./static-embedder.ts";
@@ -56,6 +62,7 @@ export async function verifyModels(
   for (const { weights, tokenizer } of models) {
     checks.push(await verifyFile(weights), await verifyFile(tokenizer));
   }
+  if (models === builtInModels) checks.push(await verifyFile(queryEncoderFile));
   return checks;
 }
 

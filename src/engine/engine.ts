@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import type { CountTokens, ModelInfo } from "../embedding/embedder.ts";
+import { queryEncoderModel } from "../embedding/model-files.ts";
 import { listModels, modelInfo } from "../embedding/open-embedder.ts";
+import { openQueryEncoder } from "../embedding/query-encoder.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { Analyser } from "../keyword/analyser.ts";
@@ -15,6 +17,7 @@ import { Indexes, type IndexesOptions } from "./indexes.ts";
 import { Models } from "./models.ts";
 import { Passages } from "./passages.ts";
 
+export type { Neighbour } from "../vectors/vector-index.ts";
 export type { Words } from "./collection-index.ts";
 
 /** The name of the model of collections whose vectors are the caller's. */
@@ -35,6 +38,7 @@ export class Engine implements AsyncDisposable {
   readonly #models = new Models();
   readonly #pool: ChildPool | undefined;
   readonly #builder: Builder | undefined;
+  #fastQueries: ReturnType<typeof openQueryEncoder> | undefined;
   readonly #indexes: Indexes;
   readonly #passages: Passages;
   /** The store's tables are kept in step too. */
@@ -106,6 +110,23 @@ export class Engine implements AsyncDisposable {
     requireSameWeights(collection);
     const embedder = await this.#models.open(collection.model);
     return (await embedder.embed([text]))[0];
+  }
+
+  /** Whether queries of a collection can be embedded without its model. */
+  hasFastQueries({ model }: CollectionRow): boolean {
+    return model === queryEncoderModel.info.name;
+  }
+
+  /**
+   * As `embedQuery`, by a small encoder into the same space: microseconds where the model takes milliseconds. Its vectors
+   * are for finding only, and never compared with thresholds or kept beside the model's.
+   */
+  async embedQueryFast(collection: CollectionRow, text: string): Promise<Float32Array | undefined> {
+    requireSameWeights(collection);
+    this.#fastQueries ??= openQueryEncoder();
+    const opening = this.#fastQueries;
+    opening.catch(() => (this.#fastQueries = undefined));
+    return (await opening).embed(text);
   }
 
   /** One vector per text; many texts go to the children. @throws Problem `busy`, `embedding_failed`, `unknown_model` */

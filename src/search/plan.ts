@@ -1,5 +1,5 @@
 import type { Fusion } from "../contract/collections.ts";
-import type { SearchMode, SearchRequest } from "../contract/search.ts";
+import type { QueryEncoderChoice, SearchMode, SearchRequest } from "../contract/search.ts";
 import { checkVector } from "../engine/check-vector.ts";
 import { NO_MODEL, type Engine } from "../engine/engine.ts";
 import { utf8Bytes } from "../lib/text.ts";
@@ -24,6 +24,7 @@ export interface SearchPlan {
   /** The query's words for the model; empty in a search by vector alone. */
   query: string;
   keyword: KeywordSide | undefined;
+  encoder: QueryEncoderChoice;
   /** The caller's vector, unit length. */
   vector: Float32Array | undefined;
   k: number;
@@ -65,6 +66,7 @@ export function planSearch(
             typo: request.typo ?? false,
           }),
     vector,
+    encoder: encoderOf(request, collection, options.engine),
     k: request.k ?? options.kDefault,
     offset: request.offset ?? 0,
     filter: request.filter === undefined ? undefined : parseFilter(request.filter),
@@ -86,6 +88,20 @@ function checkQuery(query: string | undefined): string {
   if (!query.isWellFormed()) throw new Problem("invalid_text", "The query holds a lone surrogate.");
   if (query.trim() === "") throw new Problem("empty_text", "The query has no words.");
   return query;
+}
+
+/** Who types is shown something at once, and what is found last is what counts. */
+function encoderOf(
+  { query_encoder, prefix }: SearchRequest,
+  collection: CollectionRow,
+  engine: Engine,
+): QueryEncoderChoice {
+  const hasFast = engine.hasFastQueries(collection);
+  if (query_encoder === undefined) return prefix === true && hasFast ? "fast" : "full";
+  if (query_encoder === "full" || hasFast) return query_encoder;
+  throw new Problem("invalid_request", `${collection.model} has no fast query encoder.`, {
+    errors: [{ field: "/query_encoder", message: "must be full for this collection's model" }],
+  });
 }
 
 function callersVector(numbers: readonly number[], collection: CollectionRow): Float32Array {

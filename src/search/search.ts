@@ -1,4 +1,5 @@
 import type { Hit, SearchRequest, SearchResult } from "../contract/search.ts";
+import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
@@ -102,7 +103,7 @@ async function semantically(
   }: { options: SideOptions; timings: Record<string, number>; scope: Scope },
 ): Promise<Ranked[]> {
   const start = performance.now();
-  const vector = plan.vector ?? (await deps.engine.embedQuery(plan.collection, plan.query));
+  const { vector, rescore } = await queryVectors(deps.engine, plan);
   timings["embed_ms"] = milliseconds(start);
   if (vector === undefined) {
     // Words remain in a hybrid search; a semantic one has nothing to go by.
@@ -110,9 +111,22 @@ async function semantically(
     throw new Problem("empty_text", `${plan.collection.model} knows no word of the query.`);
   }
   const searching = performance.now();
-  const ranked = await rankByMeaning(deps, options, { vector, allowed: scope.allowed });
+  const search = { vector, rescore, allowed: scope.allowed };
+  const ranked = await rankByMeaning(deps, options, search);
   timings["semantic_ms"] = milliseconds(searching);
   return ranked;
+}
+
+async function queryVectors(
+  engine: Engine,
+  { vector, collection, query, encoder }: SearchPlan,
+): Promise<{ vector: Float32Array | undefined; rescore: Float32Array | undefined }> {
+  if (vector !== undefined) return { vector, rescore: undefined };
+  if (encoder === "full")
+    return { vector: await engine.embedQuery(collection, query), rescore: undefined };
+  const fast = await engine.embedQueryFast(collection, query);
+  const rescore = encoder === "fast" ? undefined : await engine.embedQuery(collection, query);
+  return { vector: fast ?? rescore, rescore };
 }
 
 /** One side alone keeps its own scores: cosine or BM25. */
@@ -232,11 +246,12 @@ async function countMatching(
 }
 
 function explanation(
-  { mode, fusion, keyword }: SearchPlan,
+  { mode, fusion, keyword, encoder }: SearchPlan,
   { candidates, timings, confidence }: Found,
 ): Record<string, unknown> {
   return {
     mode,
+    ...(mode === "keyword" ? {} : { query_encoder: encoder }),
     ...(mode === "hybrid" ? { fusion, keyword_confidence: confidence } : {}),
     terms: keyword?.terms ?? [],
     candidates,

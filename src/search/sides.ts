@@ -1,4 +1,4 @@
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, Neighbour } from "../engine/engine.ts";
 import { assert } from "../problems.ts";
 import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { Ranked } from "./fuse.ts";
@@ -16,23 +16,35 @@ export interface SideOptions {
 /** Chunks asked for at first for each document wanted: most documents are one or a few chunks. */
 const CHUNKS_PER_UNIT = 2;
 
-/** Units by meaning, best first; a document has the score of its best chunk. `allowed` holds chunk keys. */
+/** Candidates of a fast query that are ranked again by the full one: with so many, both find the same (measured). */
+const RESCORED_CANDIDATES = 200;
+
+export interface MeaningSearch {
+  vector: Float32Array;
+  /** The vector that ranks what `vector` finds; `vector` itself if missing. */
+  rescore: Float32Array | undefined;
+  /** Chunk keys. */
+  allowed: ReadonlySet<number> | undefined;
+}
+
+/** Units by meaning, best first; a document has the score of its best chunk. */
 export async function rankByMeaning(
   { engine, store }: { engine: Engine; store: StoreRead },
   { collection, groupBy, count }: SideOptions,
-  { vector, allowed }: { vector: Float32Array; allowed: ReadonlySet<number> | undefined },
+  { vector, rescore, allowed }: MeaningSearch,
 ): Promise<Ranked[]> {
+  const nearest = (k: number): Neighbour[] => {
+    const scope = allowed === undefined ? {} : { allowed };
+    if (rescore === undefined) return engine.nearest(collection, { vector, k, ...scope });
+    const rough = { vector, k: Math.max(k, RESCORED_CANDIDATES), ...scope };
+    const candidates = new Set(engine.nearest(collection, rough).map(({ key }) => key));
+    return engine.nearest(collection, { vector: rescore, k, allowed: candidates });
+  };
   const most = Math.min(engine.vectorsOf(collection), allowed?.size ?? Infinity);
   let chunks = groupBy === "chunk" ? count : count * CHUNKS_PER_UNIT;
   for (;;) {
     const k = Math.max(1, Math.min(chunks, most));
-    const found =
-      most === 0
-        ? []
-        : engine.nearest(
-            collection,
-            allowed === undefined ? { vector, k } : { vector, k, allowed },
-          );
+    const found = most === 0 ? [] : nearest(k);
     const documents = await store.documentsOfChunks(found.map((one) => one.key));
     const ranked = bestOfEach(
       found.flatMap(({ key, score }) => {

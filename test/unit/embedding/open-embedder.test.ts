@@ -116,6 +116,7 @@ describe("verifyModels", () => {
       { name: "all-MiniLM-L6-v2", file: "all-MiniLM-L6-v2/tokenizer.json", ok: true },
       { name: "static-256", file: "static-256/model.onnx", ok: true },
       { name: "static-256", file: "static-256/tokenizer.json", ok: true },
+      { name: "minilm-query-fast", file: "minilm-query-fast/query.slq", ok: true },
     ]);
   });
 

@@ -29,6 +29,7 @@ describe("planSearch", () => {
     expect(plan).toEqual({
       collection: EMBEDDED,
       mode: "hybrid",
+      encoder: "full",
       query: "red flags",
       vector: undefined,
       k: 10,
