@@ -94,7 +94,7 @@ describe(`the binary alone in an empty folder, ${network}`, () => {
       expect(version.stdout).toMatch(/^slipstream \d+\.\d+\.\d+ \([^)]+, Bun [\d.]+\)\n$/);
       const models = await binary.run(["models", "verify"]);
       expect(models).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(models.stdout.match(/^ok /gm)?.length).toBe(4);
+      expect(models.stdout.match(/^ok /gm)?.length).toBe(5);
       const config = await binary.run(["config", "check"]);
       expect(config).toMatchObject({ exitCode: 0, stdout: "The configuration is valid.\n" });
       expect(readdirSync(binary.cwd)).toEqual(["slipstream"]);
