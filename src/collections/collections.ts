@@ -90,7 +90,7 @@ async function describeCollection(
   row: CollectionRow,
 ): Promise<CollectionState> {
   const [counts, aliases] = await Promise.all([store.counts(row.key), store.aliases()]);
-  const index = engine.indexOf(row).report();
+  const index = engine.findIndex(row)?.report();
   return {
     name: row.name,
     model: row.model,
@@ -103,15 +103,15 @@ async function describeCollection(
     documents: counts.documents,
     chunks: counts.chunks,
     pending_embeddings: counts.pendingEmbeddings,
-    reclaimable_bytes: index.reclaimableBytes,
-    segments: index.segments,
+    reclaimable_bytes: index?.reclaimableBytes ?? 0,
+    segments: index?.segments ?? 0,
     index: {
-      unsealed: index.unsealed,
-      disk_bytes: index.diskBytes,
-      memory_bytes: index.heapBytes,
-      building: index.building,
-      building_rows: index.buildingRows,
-      degraded: index.catchingUp || index.failures > 0,
+      unsealed: index?.unsealed ?? 0,
+      disk_bytes: index?.diskBytes ?? 0,
+      memory_bytes: index?.heapBytes ?? 0,
+      building: index?.building ?? false,
+      building_rows: index?.buildingRows ?? 0,
+      degraded: index !== undefined && (index.catchingUp || index.failures > 0),
     },
     aliases: aliases.filter((alias) => alias.collection === row.name).map((alias) => alias.name),
     created_at: row.createdAt,

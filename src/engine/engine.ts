@@ -163,7 +163,12 @@ export class Engine implements AsyncDisposable {
     return this.#indexes.of(collection.key).vectors;
   }
 
-  /** The indexes of one collection, for whoever looks after them. */
+  /** The indexes of one collection, for whoever looks after them; undefined while it is being made or dropped. */
+  findIndex(collection: CollectionRow): CollectionIndex | undefined {
+    return this.#indexes.find(collection.key);
+  }
+
+  /** As `findIndex`. @throws Problem `collection_not_found` where there is none */
   indexOf(collection: CollectionRow): CollectionIndex {
     return this.#indexes.of(collection.key);
   }

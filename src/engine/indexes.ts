@@ -73,9 +73,13 @@ export class Indexes implements AsyncDisposable {
     this.#byCollection.get(commit.collectionKey)?.apply(commit);
   }
 
+  find(collectionKey: number): CollectionIndex | undefined {
+    return this.#byCollection.get(collectionKey);
+  }
+
   /** @throws Problem `collection_not_found` for a collection that was dropped while a request had it in hand */
   of(collectionKey: number): CollectionIndex {
-    const index = this.#byCollection.get(collectionKey);
+    const index = this.find(collectionKey);
     if (index !== undefined) return index;
     throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
   }

@@ -22,7 +22,7 @@ export function createMaintenance({ store, engine }: { store: Store; engine: Eng
       const start = performance.now();
       const bytes_before = await bytes();
       const collections = await store.collections();
-      for (const collection of collections) await engine.indexOf(collection).compact();
+      for (const collection of collections) await engine.findIndex(collection)?.compact();
       await store.giveBack();
       const segments = engine.indexReports().reduce((sum, one) => sum + one.segments, 0);
       const bytes_after = await bytes();

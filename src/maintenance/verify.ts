@@ -15,7 +15,9 @@ export async function verify(store: StoreRead, engine: Engine): Promise<VerifyRe
   const problems = await store.check();
   const collections: CollectionReport[] = [];
   for (const collection of await store.collections()) {
-    collections.push(await verifyCollection(store, engine.indexOf(collection), collection));
+    const index = engine.findIndex(collection);
+    // It is being made, or was dropped meanwhile.
+    if (index !== undefined) collections.push(await verifyCollection(store, index, collection));
   }
   const ok = problems.length === 0 && collections.every((one) => one.problems.length === 0);
   const duration_ms = Math.round(performance.now() - start);

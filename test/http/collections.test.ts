@@ -134,6 +134,22 @@ describe("create", () => {
 });
 
 describe("read and list", () => {
+  test("go on while collections are made and dropped", async () => {
+    await using server = await startServer();
+    const names = Array.from({ length: 20 }, (_, at) => `c${at}`);
+    const answers = await Promise.all(
+      names.flatMap((name) => [
+        server.call("POST /api/v1/collections", { name }),
+        server.call("GET /api/v1/collections"),
+        server.call("POST /api/v1/admin/verify"),
+        server.call(`DELETE /api/v1/collections/${names[0]}`),
+      ]),
+    );
+    expect(answers.filter(({ status }) => ![200, 201, 204, 404].includes(status))).toEqual([]);
+    const reads = answers.filter((_, at) => at % 4 === 1 || at % 4 === 2);
+    expect(reads.map(({ status }) => status)).toEqual(reads.map(() => 200));
+  });
+
   test("the state counts documents and chunks and names the aliases", async () => {
     await using server = await startServer();
     await createRules(server);
