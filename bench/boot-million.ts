@@ -16,6 +16,7 @@ import { LocalStore } from "../src/store/local/local-store.ts";
 import type { DocumentWrite } from "../src/store/store.ts";
 import { createVectorKind } from "../src/vectors/vector-kind.ts";
 import { startServerProgram } from "../test/support/process.ts";
+import { median } from "./support/median.ts";
 import { callJson, post } from "./support/server.ts";
 import { cachedSegment, cachedVectors, type Rows } from "./support/vector-parts.ts";
 
@@ -128,8 +129,7 @@ async function startOnce(): Promise<Start> {
   return { first_answer_ms, resident_mb, resident_after_queries_mb: residentMb(server.pid) };
 }
 
-const median = (numbers: readonly number[]): number =>
-  Math.round(numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN);
+const roundedMedian = (numbers: readonly number[]): number => Math.round(median(numbers));
 
 if (!existsSync(join(folder, "index", "1", "vectors", "manifest.json"))) {
   rmSync(folder, { recursive: true, force: true });
@@ -143,9 +143,9 @@ for (let start = 0; start < STARTS; start++) starts.push(await startOnce());
 const figures = {
   vectors: COUNT,
   dimensions: DIMENSIONS,
-  first_answer_ms: median(starts.map((one) => one.first_answer_ms)),
-  resident_mb: median(starts.map((one) => one.resident_mb)),
-  resident_after_queries_mb: median(starts.map((one) => one.resident_after_queries_mb)),
+  first_answer_ms: roundedMedian(starts.map((one) => one.first_answer_ms)),
+  resident_mb: roundedMedian(starts.map((one) => one.resident_mb)),
+  resident_after_queries_mb: roundedMedian(starts.map((one) => one.resident_after_queries_mb)),
 };
 console.table(figures);
 if (values.json !== undefined)

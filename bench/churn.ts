@@ -11,6 +11,7 @@ import { CollectionSchema } from "../src/contract/collections.ts";
 import { distinctDocuments, seededRandom } from "../test/e2e/distinct-documents.ts";
 import { startServerProgram, type ServerProgram } from "../test/support/process.ts";
 import { clusteredVectors } from "./support/clustered-vectors.ts";
+import { median } from "./support/median.ts";
 import { callJson, post } from "./support/server.ts";
 
 const DOCUMENTS = 20_000;
@@ -101,9 +102,6 @@ function searchOn(server: ServerProgram): { stop: () => Promise<number[]> } {
     },
   };
 }
-
-const median = (numbers: readonly number[]): number =>
-  numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
 
 try {
   await using server = await startServerProgram("db", {

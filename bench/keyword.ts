@@ -16,7 +16,8 @@ import { stopWords } from "../src/keyword/stop-words.ts";
 import { limits } from "../src/limits.ts";
 import { RowSet } from "../src/segments/row-set.ts";
 import type { Steps } from "../src/segments/segment-kind.ts";
-import { measureRanking, readSet, sharedFolder, type RetrievalSet } from "./support/sets.ts";
+import { median } from "./support/median.ts";
+import { measureRanking, readSets, type RetrievalSet } from "./support/sets.ts";
 
 const SETS = ["cranfield", "cisi", "cosqa"];
 const PASSAGES = 30_000;
@@ -150,10 +151,6 @@ function buildFts(passages: readonly Passage[], folder: string) {
   return { search, ms, bytes: statSync(path).size, close: () => db.close() };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-}
-
 function timeOf(engine: Engine, words: readonly string[]): number {
   const start = performance.now();
   engine.search(words);
@@ -264,15 +261,7 @@ function measureTypos(random: (max: number) => number, folder: string) {
 }
 
 const { values } = parseArgs({ options: { json: { type: "string" } } });
-const sets: RetrievalSet[] = [];
-for (const name of SETS) {
-  const set = await readSet(name);
-  if (set === undefined) {
-    console.log(
-      `skipped: there is no ${sharedFolder}/sets/${name} (SLIPSTREAM_SHARED names another place)`,
-    );
-  } else sets.push(set);
-}
+const sets = await readSets(SETS);
 if (sets.length === 0) process.exit(0);
 const folder = mkdtempSync(join(tmpdir(), "slipstream-bench-"));
 try {

@@ -13,7 +13,8 @@ import {
 import { openModel } from "../src/embedding/open-embedder.ts";
 import { openQueryEncoder, parseQueryEncoder } from "../src/embedding/query-encoder.ts";
 import { createTokenizer } from "../src/embedding/tokenizer.ts";
-import { readSet, sharedFolder } from "./support/sets.ts";
+import { median } from "./support/median.ts";
+import { readSets } from "./support/sets.ts";
 
 const SETS = ["cranfield", "cisi", "cosqa"];
 const ROUNDS = 5;
@@ -42,16 +43,7 @@ type Encode = (query: Query) => unknown;
 type Times = Record<EncoderName, number[]>;
 
 async function readTexts(): Promise<string[]> {
-  const texts: string[] = [];
-  for (const name of SETS) {
-    const set = await readSet(name);
-    if (set === undefined) {
-      console.log(
-        `skipped: there is no ${sharedFolder}/sets/${name} (SLIPSTREAM_SHARED names another place)`,
-      );
-    } else texts.push(...set.queries.map(({ text }) => text));
-  }
-  return texts;
+  return (await readSets(SETS)).flatMap(({ queries }) => queries.map(({ text }) => text));
 }
 
 async function timeOf(encode: Encode, query: Query): Promise<number> {
@@ -98,10 +90,6 @@ function summary(times: readonly Times[]) {
     staticUs: round1(median(over("static"))),
     speedup: round1(full / fast),
   };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 function round1(value: number): number {

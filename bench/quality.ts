@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { callJson, post, startServer } from "./support/server.ts";
-import { measureRanking, readSet, sharedFolder, type RetrievalSet } from "./support/sets.ts";
+import { measureRanking, readSets, type RetrievalSet } from "./support/sets.ts";
 
 const MODELS = ["all-MiniLM-L6-v2", "static-256"];
 const SETS = ["cranfield", "cisi", "cosqa"];
@@ -107,14 +107,7 @@ const { values } = parseArgs({
 });
 await using server = await startServer({ settings: { ENGINES: "2" } });
 const rows: Row[] = [];
-for (const name of values.set ?? SETS) {
-  const set = await readSet(name);
-  if (set === undefined) {
-    console.log(
-      `skipped: there is no ${sharedFolder}/sets/${name} (SLIPSTREAM_SHARED names another place)`,
-    );
-    continue;
-  }
+for (const set of await readSets(values.set ?? SETS)) {
   for (const model of values.model ?? MODELS) {
     const start = performance.now();
     const collection = await fill(server.url, set, model);
@@ -127,9 +120,9 @@ for (const name of values.set ?? SETS) {
       if (encoder === "full") full = measured.ndcg10;
       const floor =
         encoder === "full"
-          ? (FLOORS[`${model}/${name}/${mode}`] ?? null)
+          ? (FLOORS[`${model}/${set.name}/${mode}`] ?? null)
           : Math.round(full * SHARE_MIN[encoder] * 10) / 10;
-      const row: Row = { model, set: name, mode, encoder, ...measured, floor };
+      const row: Row = { model, set: set.name, mode, encoder, ...measured, floor };
       rows.push(row);
       console.log(JSON.stringify(row));
     }

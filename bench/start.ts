@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { distinctDocuments, seededRandom } from "../test/e2e/distinct-documents.ts";
 import { FROM_SOURCE, logged, startServerProgram } from "../test/support/process.ts";
+import { median } from "./support/median.ts";
 import { callJson, post, startServer } from "./support/server.ts";
 import { readSet, sharedFolder } from "./support/sets.ts";
 
@@ -83,9 +84,7 @@ function timeOf(line: Record<string, unknown>): number {
   return Date.parse(String(line["timestamp"]));
 }
 
-function median(values: readonly number[]): number {
-  return Math.round(values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0);
-}
+const roundedMedian = (values: readonly number[]): number => Math.round(median(values));
 
 /** The medians of several starts; one before them, which is not counted, warms the caches. */
 async function measure(command: readonly string[], dataDir: string, query: string) {
@@ -96,12 +95,12 @@ async function measure(command: readonly string[], dataDir: string, query: strin
   }
   const answers = starts.map((one) => one.answer_ms);
   return {
-    answer_ms: median(answers),
+    answer_ms: roundedMedian(answers),
     min_ms: Math.round(Math.min(...answers)),
     max_ms: Math.round(Math.max(...answers)),
-    runtime_ms: median(starts.map((one) => one.runtime_ms)),
-    open_ms: median(starts.map((one) => one.open_ms)),
-    model_ms: median(starts.map((one) => one.model_ms)),
+    runtime_ms: roundedMedian(starts.map((one) => one.runtime_ms)),
+    open_ms: roundedMedian(starts.map((one) => one.open_ms)),
+    model_ms: roundedMedian(starts.map((one) => one.model_ms)),
   };
 }
 

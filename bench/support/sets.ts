@@ -34,6 +34,20 @@ export async function readSet(name: string): Promise<RetrievalSet | undefined> {
   };
 }
 
+/** Reads the sets that are there, and says of each other one that it is skipped. */
+export async function readSets(names: readonly string[]): Promise<RetrievalSet[]> {
+  const sets: RetrievalSet[] = [];
+  for (const name of names) {
+    const set = await readSet(name);
+    if (set !== undefined) sets.push(set);
+    else
+      console.log(
+        `skipped: there is no ${sharedFolder}/sets/${name} (SLIPSTREAM_SHARED names another place)`,
+      );
+  }
+  return sets;
+}
+
 async function readJsonLines(path: string): Promise<Record<string, unknown>[]> {
   const text = await Bun.file(path).text();
   return text

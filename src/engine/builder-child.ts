@@ -2,6 +2,7 @@ import { buildSegment, type BuiltSegment } from "../segments/build.ts";
 import { runSteps } from "../segments/run-steps.ts";
 import type { BuildJob } from "../segments/segment-kind.ts";
 import { kindOf } from "./index-kinds.ts";
+import { serveParent } from "./serve-parent.ts";
 
 export interface BuildRequest {
   id: number;
@@ -17,18 +18,13 @@ export type BuildAnswer =
  * here it costs neither the server's event loop nor its life.
  */
 export function runBuilderChild(): Promise<never> {
-  process.on("message", ({ id, job }: BuildRequest) => {
-    void answer(id, job).then((reply) => process.send?.(reply));
-  });
-  // Heard between two slices of a build: a parent that was killed must not leave it running.
-  process.on("disconnect", () => process.exit(0));
-  process.on("SIGINT", () => {});
-  return new Promise<never>(() => {});
+  return serveParent(({ id, job }: BuildRequest) => answer(id, job));
 }
 
 async function answer(id: number, job: BuildJob): Promise<BuildAnswer> {
   try {
     const kind = await kindOf(job);
+    // In slices: a parent that was killed is noticed between two of them, and must not leave a build running.
     return { id, ok: true, built: await runSteps(buildSegment(kind, job)) };
   } catch (error) {
     return { id, ok: false, message: error instanceof Error ? error.message : String(error) };

@@ -1,4 +1,5 @@
 import { Models } from "./models.ts";
+import { serveParent } from "./serve-parent.ts";
 
 export interface BatchRequest {
   id: number;
@@ -17,13 +18,7 @@ export type BatchAnswer =
  */
 export function runEmbeddingChild(): Promise<never> {
   const models = new Models();
-  process.on("message", (request: BatchRequest) => {
-    void answer(models, request).then((reply) => process.send?.(reply));
-  });
-  // The parent's end of the pipe closes however it died; a terminal's Ctrl-C is the parent's to handle.
-  process.on("disconnect", () => process.exit(0));
-  process.on("SIGINT", () => {});
-  return new Promise<never>(() => {});
+  return serveParent((request: BatchRequest) => answer(models, request));
 }
 
 async function answer(models: Models, { id, model, texts }: BatchRequest): Promise<BatchAnswer> {

@@ -35,7 +35,7 @@ const opened = new Map<string, Promise<Analyser>>();
 /**
  * The analyser of a language, one for all that ask. A word is a run of letters, digits and marks, as FTS5's `unicode61`
  * has it, but that marks which are no diacritics stay in the word instead of parting it.
- * @throws Problem invalid_request for a language that is not in `keywordLanguages`
+ * @throws Problem invalid_request for a language that is not in `KEYWORD_LANGUAGES`
  */
 export function createAnalyser(language: string): Promise<Analyser> {
   const known = opened.get(language);

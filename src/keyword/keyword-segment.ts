@@ -1,3 +1,4 @@
+import { lowerBound } from "../lib/lower-bound.ts";
 import type { OpenSegment } from "../segments/segment-kind.ts";
 import { openDictionary, type Dictionary } from "./dictionary.ts";
 import type { NearWord, PostingList, PostingSource, WordCount } from "./posting-list.ts";
@@ -68,14 +69,8 @@ export class KeywordSegment implements OpenSegment, PostingSource {
 
   rowOf(key: number): number {
     const { keys } = this.#open();
-    let low = 0;
-    let high = keys.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((keys[middle] ?? 0) < key) low = middle + 1;
-      else high = middle;
-    }
-    return low < keys.length && keys[low] === key ? low : -1;
+    const row = lowerBound(keys, key);
+    return keys[row] === key ? row : -1;
   }
 
   count(form: string): number {

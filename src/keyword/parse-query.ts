@@ -74,7 +74,7 @@ interface ReadWord {
 }
 
 /** What stands between straight or typographic double quotes; a quote without its other half is no quote. */
-function phraseSpans(text: string): { start: number; end: number }[] {
+export function phraseSpans(text: string): { start: number; end: number }[] {
   return [...text.matchAll(/["“„][^"“”„]*["”“]/g)].map((found) => ({
     start: found.index,
     end: found.index + found[0].length,

@@ -1,4 +1,5 @@
 import { stemmer as porter } from "stemmer";
+import type { KeywordLanguage } from "../contract/collections.ts";
 import { Problem } from "../problems.ts";
 
 /** A folded word's stem. */
@@ -12,7 +13,7 @@ interface StemmerModule {
  * Snowball's algorithms, and for Ukrainian, Greek and some others ones of the same kind. Each is loaded when its first
  * collection is opened: all of them together take 40 ms to load.
  */
-const MODULES: Readonly<Record<string, () => Promise<StemmerModule>>> = {
+const MODULES = {
   arabic: () => import("@orama/stemmers/arabic"),
   armenian: () => import("@orama/stemmers/armenian"),
   bulgarian: () => import("@orama/stemmers/bulgarian"),
@@ -39,20 +40,14 @@ const MODULES: Readonly<Record<string, () => Promise<StemmerModule>>> = {
   tamil: () => import("@orama/stemmers/tamil"),
   turkish: () => import("@orama/stemmers/turkish"),
   ukrainian: () => import("@orama/stemmers/ukrainian"),
-};
+} satisfies Record<Exclude<KeywordLanguage, "none" | "english">, () => Promise<StemmerModule>>;
+const modules: ReadonlyMap<string, () => Promise<StemmerModule>> = new Map(Object.entries(MODULES));
 
-/** Languages that words can be stemmed in, sorted; `none` takes words as they are. */
-export const keywordLanguages: readonly string[] = [
-  "none",
-  "english",
-  ...Object.keys(MODULES),
-].toSorted();
-
-/** The stemmer of a language. @throws Problem invalid_request for a language that is not in `keywordLanguages` */
+/** The stemmer of a language. @throws Problem invalid_request for a language that is not in `KEYWORD_LANGUAGES` */
 export async function loadStemmer(language: string): Promise<Stem> {
   if (language === "none") return (word) => word;
   if (language === "english") return porterStem;
-  const load = Object.hasOwn(MODULES, language) ? MODULES[language] : undefined;
+  const load = modules.get(language);
   if (load === undefined) {
     throw new Problem("invalid_request", `There is no stemmer for the language "${language}".`);
   }

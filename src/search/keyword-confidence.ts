@@ -1,3 +1,4 @@
+import { inverseFrequency } from "../keyword/bm25.ts";
 import type { Ranked } from "./fuse.ts";
 import type { KeywordSide } from "./keyword-side.ts";
 
@@ -21,9 +22,4 @@ export async function keywordConfidence(
     0,
   );
   return Math.min(1, best / (SHARE_ENOUGH * information));
-}
-
-/** As FTS5's bm25(), which does not let a word that most texts have count against them. */
-function inverseFrequency(chunks: number, count: number): number {
-  return Math.max(1e-6, Math.log((chunks - count + 0.5) / (count + 0.5)));
 }

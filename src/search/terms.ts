@@ -1,3 +1,4 @@
+import { phraseSpans } from "../keyword/parse-query.ts";
 import { stopWords } from "../keyword/stop-words.ts";
 import { limits } from "../limits.ts";
 
@@ -21,6 +22,6 @@ export function queryTerms(query: string): string[] {
 
 /** What stands between double quotes: its words have to follow each other. */
 export function queryPhrases(query: string): string[] {
-  const quoted = [...query.matchAll(/["“„]([^"“”„]*)["”“]/g)].map(([, inner]) => inner ?? "");
+  const quoted = phraseSpans(query).map(({ start, end }) => query.slice(start + 1, end - 1));
   return quoted.filter((phrase) => phrase.search(WORD) >= 0).slice(0, limits.keywordTermsMax);
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { Steps } from "../segments/segment-kind.ts";
 import type { RowMatrix } from "./scan.ts";
-import { lowerBound } from "./sorted-keys.ts";
+import { lowerBound } from "../lib/lower-bound.ts";
 import type { AllowedKeys } from "./vector-index.ts";
 
 /**

@@ -1,3 +1,4 @@
+import { lowerBound } from "../lib/lower-bound.ts";
 import { assert } from "../problems.ts";
 import type { AllowedKeys } from "./vector-index.ts";
 
@@ -28,16 +29,4 @@ export class SortedKeys implements AllowedKeys {
   [Symbol.iterator](): IterableIterator<number> {
     return this.#keys[Symbol.iterator]();
   }
-}
-
-/** The first place whose number is not below `key`; the length where all are. The numbers ascend. */
-export function lowerBound(ascending: Float64Array, key: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ascending[middle] ?? 0) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -3,12 +3,12 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, startServerProgram } from "../support/process.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { seededRandom } from "./distinct-documents.ts";
 import {
   createWorld,
   find,
   maintain,
   remove,
-  seeded,
   stop,
   whole,
   wordOf,
@@ -31,7 +31,7 @@ function leftovers(folder: string): string[] {
 
 test(`${KILLS} times kill -9 while segments are sealed and merged: nothing torn, nothing lost, nothing left over (seed ${SEED})`, async () => {
   using dir = tempDir();
-  const random = seeded(SEED);
+  const random = seededRandom(SEED);
   const options = { cwd: dir.path, env: SETTINGS };
   const acknowledged = new Set<number>();
   let next = 0;

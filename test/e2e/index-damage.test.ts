@@ -11,12 +11,12 @@ import {
 import { join } from "node:path";
 import { startServerProgram } from "../support/process.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { seededRandom } from "./distinct-documents.ts";
 import {
   createWorld,
   find,
   maintain,
   remove,
-  seeded,
   stop,
   whole,
   wordOf,
@@ -101,7 +101,7 @@ const DAMAGES: Record<string, Damage> = {
 test(`${BOOTS} seeded damages to index files: every boot answers, and as a clean rebuild does (seed ${SEED})`, async () => {
   using dir = tempDir();
   await prepare(dir.path);
-  const random = seeded(SEED);
+  const random = seededRandom(SEED);
   const at = (...names: string[]): string => join(dir.path, ...names);
   cpSync(at("good"), at("work", "db"), { recursive: true });
   rmSync(at("work", "db", "index"), { recursive: true });

@@ -4,6 +4,7 @@ import { MultiSearchResultSchema } from "../../src/contract/search.ts";
 import { limits } from "../../src/limits.ts";
 import { eventually, type RunningProgram, type ServerProgram } from "../support/process.ts";
 import { shaped } from "../support/server.ts";
+import { seededRandom } from "./distinct-documents.ts";
 
 /** A document with a vector of its own and a word that no other one has. */
 export interface WorldDocument {
@@ -17,7 +18,7 @@ const COLLECTION = "world";
 
 /** Documents by number, the same for the same number. */
 export function worldDocument(number: number): WorldDocument {
-  const random = seeded(number + 1);
+  const random = seededRandom(number + 1);
   const vector = Array.from({ length: DIMENSIONS }, () => random() + random() + random() - 1.5);
   return { id: `d${number}`, text: `some common words and ${wordOf(number)}`, vector };
 }
@@ -25,17 +26,6 @@ export function worldDocument(number: number): WorldDocument {
 /** The word that only this document has; letters alone, so that no stemmer changes two of them to one. */
 export function wordOf(number: number): string {
   return `x${String(number).replaceAll(/\d/g, (digit) => "bcdfghjklm"[Number(digit)] ?? "")}q`;
-}
-
-/** Numbers from 0 up to 1, the same for the same seed. Mulberry32. */
-export function seeded(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 export async function createWorld(server: ServerProgram): Promise<void> {

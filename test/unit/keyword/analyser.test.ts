@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { KEYWORD_LANGUAGES } from "../../../src/contract/collections.ts";
 import { createAnalyser } from "../../../src/keyword/analyser.ts";
-import { keywordLanguages } from "../../../src/keyword/stemmers.ts";
 
 const english = await createAnalyser("english");
 const plain = await createAnalyser("none");
@@ -150,7 +150,7 @@ describe("languages", () => {
       " ",
     );
     words.push("y".repeat(300));
-    for (const language of keywordLanguages) {
+    for (const language of KEYWORD_LANGUAGES) {
       const { form, tokens } = await createAnalyser(language);
       for (const word of words) {
         expect(form(word).length).toBeGreaterThan(0);
