@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { nativePlugin } from "./build/native-plugin.ts";
 import { hostTarget, resolveTarget } from "./build/targets.ts";
@@ -23,7 +23,8 @@ async function build(argv: string[]): Promise<void> {
   const { commit, time } = await sourceState();
   const startedMs = performance.now();
   await Bun.build({
-    entrypoints: [values.entry],
+    // A Worker is found in the binary by its path from the root, as an entry point of its own.
+    entrypoints: [values.entry, join(ROOT, "src", "store", "local", "writer-worker.ts")],
     root: ROOT,
     target: "bun",
     format: "esm",
@@ -48,8 +49,9 @@ async function build(argv: string[]): Promise<void> {
       autoloadPackageJson: false,
     },
   });
-  // The map is inside the binary too, and that copy is the one that stack traces use.
+  // The maps are inside the binary too, and those copies are the ones that stack traces use.
   await rm(`${values.outfile}.map`, { force: true });
+  await rm(join(dirname(values.outfile), "writer-worker.js.map"), { force: true });
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const megabytes = (Bun.file(values.outfile).size / 1e6).toFixed(1);
   process.stdout.write(

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openProgram } from "../src/boot.ts";
+import { openProgram } from "../src/boot/program.ts";
 import { configurationDocs, envExample, parseConfig } from "../src/config.ts";
 import { PROBLEMS, type ProblemCode } from "../src/problems.ts";
 

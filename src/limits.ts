@@ -46,14 +46,18 @@ export const limits = {
   embeddingInputBytesMax: 64 * 1024,
   /** Texts in one /v1/embeddings request, OpenAI's own bound. */
   embeddingInputsMax: 2048,
+  /** Calls that wait for a query engine; past it callers are told that the server is busy. */
+  engineCallsQueuedMax: 1024,
+  /** Calls that one query engine has at once: the next is there when one is done, and few are lost with it. */
+  engineCallsInFlightMax: 4,
+  /** Time that an engine has to write down what it has when the server stops. */
+  engineStopMsMax: 10_000,
   /** Passages handed to an embedding child in one message: one message is at most a quarter second of a transformer's time. */
   embeddingBatchMax: 16,
-  /** Batches that may wait for an embedding child; past it callers are told that the server is busy. */
-  embeddingBatchesQueuedMax: 512,
-  /** From that many texts on a request is embedded by the children, so that it does not hold other requests up. */
-  embeddingInlineMax: 4,
-  /** Longest time for one batch, the start of a child and the loading of its model included. */
-  embeddingBatchMsMax: 60_000,
+  /** Calls that may wait for a background engine; past it callers are told that the server is busy. */
+  backgroundCallsQueuedMax: 512,
+  /** Longest time for one call of a background engine, its start and the loading of its model included. */
+  backgroundCallMsMax: 60_000,
   /** Rows of an index that wait in memory to be sealed: past it writes wait for the seal that is under way. */
   indexUnsealedBytesMax: 256 * 1024 * 1024,
   /** Longest wait of a start for indexes that catch up with the store; past it they go on doing so while serving. */
@@ -67,6 +71,8 @@ export const limits = {
   chunksRemovedPerVacuum: 1000,
   /** Chunks read from the store at once by the background embedder. */
   pendingReadMax: 256,
+  /** Log entries applied at once by an index that follows the store: a search waits some 10 ms for them at most. */
+  indexFollowMax: 256,
   /** Chunks read from the store at once when an index catches up with it. */
   indexReadMax: 2000,
   /** Lines waiting for the log writer before new ones are dropped and counted. */
@@ -78,4 +84,10 @@ export const limits = {
   idempotencyKeyBytesMax: 255,
   /** One file given to the CLI's ingest. */
   ingestFileBytesMax: 256 * 1024 * 1024,
+  /** Vectors of recent texts in one process: some nine thousand queries of 384 dimensions, a few minutes of a busy server. */
+  embeddingCacheBytesMax: 16 * 1024 * 1024,
+  /** Documents that wait to be committed: about a second of writing. Past it a write is refused, so that nobody waits long. */
+  writesQueuedDocumentsMax: 10_000,
+  /** Bytes of those documents, so that the memory of what waits has a ceiling. */
+  writesQueuedBytesMax: 128 * 1024 * 1024,
 } as const;

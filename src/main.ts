@@ -1,9 +1,9 @@
-import { BUILDER_CHILD_COMMAND, EMBEDDING_CHILD_COMMAND } from "./engine/child-command.ts";
+import { BUILDER_CHILD_COMMAND, ENGINE_COMMAND } from "./engine/child-command.ts";
 
 const args = process.argv.slice(2);
-if (args[0] === EMBEDDING_CHILD_COMMAND) {
-  const { runEmbeddingChild } = await import("./engine/embedding-child.ts");
-  await runEmbeddingChild();
+if (args[0] === ENGINE_COMMAND) {
+  const { runEngineChild } = await import("./boot/engine-child.ts");
+  await runEngineChild();
 }
 if (args[0] === BUILDER_CHILD_COMMAND) {
   const { runBuilderChild } = await import("./engine/builder-child.ts");

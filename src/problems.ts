@@ -58,7 +58,9 @@ export const PROBLEMS = {
   internal: { status: 500, title: "Something went wrong on our side", retry: true },
   busy: { status: 503, title: "The server is too busy", retry: true },
   not_ready: { status: 503, title: "The server is not ready", retry: true },
+  engine_lost: { status: 503, title: "The engines ended over the request", retry: true },
   embedding_failed: { status: 503, title: "The embedding model is not available", retry: true },
+  timeout: { status: 504, title: "The request took too long", retry: true },
   memory_full: { status: 507, title: "The memory budget of the indexes is used up", retry: true },
   storage_full: { status: 507, title: "There is no space left", retry: true },
 

@@ -48,7 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "http",
   ],
   cli: [...FOUNDATION, "boot", "store", "embedding", "ingest"],
-  main: ["cli", "engine"],
+  main: ["boot", "cli", "engine"],
 };
 
 /** Rooms of which others may take types and never code, with those who may. */

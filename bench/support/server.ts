@@ -13,11 +13,18 @@ export interface BenchServer extends AsyncDisposable {
 
 /** Starts the program, from source or the given binary, with settings on top of the defaults. */
 export async function startServer(
-  options: { binary?: string; settings?: Record<string, string>; dataDir?: string } = {},
+  options: {
+    binary?: string;
+    settings?: Record<string, string>;
+    dataDir?: string;
+    /** A module that the server, from source, loads first. */
+    preload?: string;
+  } = {},
 ): Promise<BenchServer> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "slipstream-bench-"));
+  const preload = options.preload === undefined ? [] : ["--preload", options.preload];
   const command =
-    options.binary === undefined ? [process.execPath, "src/main.ts"] : [options.binary];
+    options.binary === undefined ? [process.execPath, ...preload, "src/main.ts"] : [options.binary];
   const child = Bun.spawn([...command, "serve"], {
     env: { ...process.env, PORT: "0", DATA_DIR: dataDir, LOG_LEVEL: "error", ...options.settings },
     stdio: ["ignore", "ignore", "inherit"],

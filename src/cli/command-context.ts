@@ -1,4 +1,4 @@
-import { openLogs } from "../boot.ts";
+import { openLogs } from "../boot/logs.ts";
 import { parseConfig, type Config } from "../config.ts";
 import { openTarget, type Target } from "./target.ts";
 
@@ -8,12 +8,13 @@ function commandConfig(): Config {
   return { ...config, logLevel: config.logLevel ?? "error" };
 }
 
-/** Runs a command against the server that holds the data, or in this process. @throws Problem as `openTarget` */
+/** Runs a command against the server that holds the data, or in this process. `options` and @throws as `openTarget` */
 export async function withTarget<T>(
   work: (target: Target, config: Config) => Promise<T>,
+  options: { engines?: boolean } = {},
 ): Promise<T> {
   const config = commandConfig();
   await using _logs = await openLogs(config, 2);
-  await using target = await openTarget(config);
+  await using target = await openTarget(config, options);
   return await work(target, config);
 }

@@ -31,7 +31,7 @@ export async function ingestCommand(
   process.on("SIGINT", interrupt);
   try {
     const job = new IngestJob(options, stop.signal);
-    const summary = await withTarget((target) => job.run(target, paths));
+    const summary = await withTarget((target) => job.run(target, paths), { engines: true });
     report(summary, options);
     return summary.failed > 0 || summary.interrupted ? 1 : 0;
   } finally {

@@ -51,7 +51,10 @@ function createProgram(setExitCode: (code: number) => void): Command {
   program
     .command("serve")
     .description("Run the server until SIGTERM or Ctrl-C")
-    .action(async () => setExitCode(await (await import("./serve.ts")).serveCommand()));
+    .option("--timing", "print what the start took its time for")
+    .action(async (options) =>
+      setExitCode(await (await import("./serve.ts")).serveCommand(options)),
+    );
   program
     .command("ingest")
     .description("Put files and folders into a collection (md, txt, html, jsonl, csv)")

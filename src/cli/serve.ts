@@ -1,4 +1,5 @@
-import { openLogs, serve } from "../boot.ts";
+import { openLogs } from "../boot/logs.ts";
+import { serve, type Served } from "../boot/serve.ts";
 import { parseConfig } from "../config.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { say } from "./output.ts";
@@ -6,7 +7,7 @@ import { say } from "./output.ts";
 const log = getLogger("process");
 
 /** Runs the server until it is told to stop. Resolves to 0 when every request was finished, else to 1. */
-export async function serveCommand(): Promise<number> {
+export async function serveCommand({ timing = false }: { timing?: boolean }): Promise<number> {
   const config = parseConfig(process.env);
   await using _logs = await openLogs(config, 1);
   // One fault in a detached task must not take every other request with it.
@@ -16,6 +17,7 @@ export async function serveCommand(): Promise<number> {
   const served = await serve(config);
   if (process.stderr.isTTY)
     say(`Slipstream listens on ${served.url} (API: ${served.url}/api/docs). Ctrl-C stops it.`);
+  if (timing) say(startTable(served));
   log.info("process.signal", { signal: await stopped });
   return (await served.stop()) ? 0 : 1;
 }
@@ -31,4 +33,20 @@ function stopSignal(): Promise<string> {
     });
   }
   return promise;
+}
+
+/** What a start took its time for, a line a step; steps of different processes run beside each other. */
+function startTable({ steps, engineSteps }: Pick<Served, "steps" | "engineSteps">): string {
+  const lines = [["process", "step", "from ms", "took ms"]];
+  const engines = engineSteps.map((own, number) => [`engine ${number}`, own] as const);
+  for (const [process, own] of [["server", steps] as const, ...engines]) {
+    for (const { name, start_ms, duration_ms } of own) {
+      lines.push([process, name, start_ms.toFixed(1), duration_ms.toFixed(1)]);
+    }
+  }
+  return lines
+    .map(([process = "", step = "", from = "", took = ""]) =>
+      [process.padEnd(10), step.padEnd(18), from.padStart(9), took.padStart(9)].join(""),
+    )
+    .join("\n");
 }

@@ -1,5 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
-import { openProgram } from "../boot.ts";
+import { openProgram } from "../boot/program.ts";
 import type { Config } from "../config.ts";
 import { ProblemSchema } from "../contract/shared.ts";
 import { Problem } from "../problems.ts";
@@ -11,10 +11,16 @@ export interface Target extends AsyncDisposable {
   call(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** @throws Problem `data_locked` where the holder does not listen, and as `openProgram` */
-export async function openTarget(config: Config): Promise<Target> {
+/**
+ * A short command starts no engines of its own: they would take longer than its work.
+ * @throws Problem `data_locked` where the holder does not listen, and as `openProgram`
+ */
+export async function openTarget(
+  config: Config,
+  { engines = false }: { engines?: boolean } = {},
+): Promise<Target> {
   try {
-    const program = await openProgram(config);
+    const program = await openProgram(engines ? config : { ...config, engines: 0 });
     return {
       call: (path, init) => program.front.handle(new Request(`http://localhost${path}`, init)),
       [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),

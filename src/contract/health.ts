@@ -11,6 +11,21 @@ export const LiveSchema = Type.Object({
   timestamp: Type.String(),
 });
 
+export const StartupSchema = Type.Object(
+  {
+    status: Type.Union([Type.Literal("starting"), Type.Literal("started")]),
+    timestamp: Type.String(),
+    steps: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        start_ms: Type.Number({ description: "Since the process began" }),
+        duration_ms: Type.Number(),
+      }),
+    ),
+  },
+  { title: "Startup" },
+);
+
 export const ReadySchema = Type.Object(
   {
     status: StatusSchema,

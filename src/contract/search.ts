@@ -132,6 +132,9 @@ export const SearchResultSchema = Type.Object(
       ),
     ),
     explain: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    degraded: Type.Optional(
+      Type.Boolean({ description: "By words only: what searches by meaning is not available" }),
+    ),
     took_ms: Type.Number(),
     model: Type.String(),
     sequence: Type.Integer(),

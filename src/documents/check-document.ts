@@ -76,6 +76,7 @@ function checkText(field: string, text: string | undefined, bytesMax: number): s
 }
 
 function checkMetadata(metadata: Record<string, unknown>): Record<string, unknown> {
+  if (Object.keys(metadata).length === 0) return metadata;
   const text = JSON.stringify(metadata, (_key, value: unknown) => {
     // JSON's 1e999 is read as Infinity and would be written as null.
     if (typeof value === "number" && !Number.isFinite(value)) {

@@ -1,24 +1,27 @@
 import type { DocumentState, ItemResult } from "../contract/documents.ts";
-import { NO_MODEL, type Engine } from "../engine/engine.ts";
+import { NO_MODEL } from "../engine/engine.ts";
+import type { Engines } from "../engine/engines.ts";
 import { limits } from "../limits.ts";
-import { Problem } from "../problems.ts";
+import { Problem, type ProblemCode } from "../problems.ts";
 import { parseFilter } from "../store/filter.ts";
 import type {
   CollectionRow,
   DocumentRow,
   DocumentWrite,
   Store,
+  StoreRead,
   WrittenDocument,
 } from "../store/store.ts";
-import { checkDocument } from "./check-document.ts";
-import { prepareDocument } from "./prepare.ts";
-
-/** Chunking may take this long before other requests get their turn. */
-const SLICE_MS = 4;
+import { prepareDocuments, type Prepared } from "./prepare.ts";
 
 export interface DocumentsDeps {
   store: Store;
-  engine: Engine;
+  engines: Pick<Engines, "room" | "caughtUp">;
+  /** As `prepareDocuments`, with the collection's model, wherever that is loaded. */
+  prepare: (
+    inputs: readonly unknown[],
+    options: { collection: CollectionRow; ids: readonly string[] },
+  ) => Promise<Prepared[]>;
 }
 
 export interface UpsertResult {
@@ -30,10 +33,10 @@ export interface UpsertResult {
 
 /** The write path and plain reads of documents. */
 export function createDocuments(deps: DocumentsDeps) {
-  return { ...writes(deps), ...reads(deps) };
+  return { ...writes(deps), ...createDocumentReads(deps.store) };
 }
 
-function writes({ store, engine }: DocumentsDeps) {
+function writes({ store, engines, prepare }: DocumentsDeps) {
   const remove = async (collection: CollectionRow, ids: readonly string[]): Promise<number> => {
     let deleted = 0;
     for (let start = 0; start < ids.length; start += limits.documentsPerTransactionMax) {
@@ -52,19 +55,13 @@ function writes({ store, engine }: DocumentsDeps) {
       inputs: readonly unknown[],
       idOf: (index: number) => string = () => crypto.randomUUID(),
     ): Promise<UpsertResult> {
-      const countTokens =
-        collection.model === NO_MODEL ? undefined : await engine.tokenCounter(collection.model);
-      await engine.room(collection);
-      const prepared = await inSlices(inputs, (input, index) =>
-        attempt(() => {
-          const checked = checkDocument(input, collection);
-          return prepareDocument(checked, {
-            id: checked.id ?? idOf(index),
-            collection,
-            countTokens,
-          });
-        }),
-      );
+      await engines.room(collection.key);
+      const ids = inputs.map((_input, index) => idOf(index));
+      // Vectors of the caller's need no model, and so no other process.
+      const prepared =
+        collection.model === NO_MODEL
+          ? await prepareDocuments(inputs, { ids, collection, countTokens: undefined })
+          : await prepare(inputs, { ids, collection });
       const written = await writeAll(store, collection, prepared);
       const items = prepared.map((one, index) =>
         toItem(one, { written: written[index], input: inputs[index] }),
@@ -82,6 +79,8 @@ function writes({ store, engine }: DocumentsDeps) {
       }
     },
     deleteIds: remove,
+    /** Resolves when all that was written before the call can be found by meaning, or at the signal. */
+    caughtUp: (signal: AbortSignal): Promise<void> => engines.caughtUp(signal),
     /** Deletes what matches, page by page. @throws Problem `invalid_filter` */
     async deleteMatching(collection: CollectionRow, filter: unknown): Promise<number> {
       const page = {
@@ -105,7 +104,8 @@ function writes({ store, engine }: DocumentsDeps) {
   };
 }
 
-function reads({ store, engine }: DocumentsDeps) {
+/** Plain reads of documents. */
+export function createDocumentReads(store: StoreRead) {
   return {
     async get(collection: CollectionRow, id: string): Promise<DocumentState> {
       const row = await store.document(collection.key, id);
@@ -129,52 +129,35 @@ function reads({ store, engine }: DocumentsDeps) {
     },
     /** The last change number given out. */
     sequence: (): number => store.sequence,
+    /** Chunks that wait for their vectors. */
     async pending(collection: CollectionRow): Promise<number> {
+      // A read after another connection's commit costs as much as the write.
+      if (collection.model === NO_MODEL) return 0;
       return (await store.counts(collection.key)).pendingEmbeddings;
     },
-    /** Resolves when all that was written before the call can be found by meaning, or at the signal. */
-    caughtUp: (signal: AbortSignal): Promise<void> => engine.caughtUp(signal),
   };
 }
 
+export type DocumentReads = ReturnType<typeof createDocumentReads>;
 export type Documents = ReturnType<typeof createDocuments>;
 
-type Attempt<T> = { ok: true; value: T } | { ok: false; problem: Problem };
-
-function attempt<T>(work: () => T): Attempt<T> {
-  try {
-    return { ok: true, value: work() };
-  } catch (error) {
-    if (error instanceof Problem) return { ok: false, problem: error };
-    throw error;
-  }
+interface Failed {
+  ok: false;
+  error: { code: ProblemCode; detail: string };
 }
 
-/** Maps a list on this thread and lets others have their turn after each few milliseconds. */
-async function inSlices<T, R>(
-  list: readonly T[],
-  work: (one: T, index: number) => R,
-): Promise<R[]> {
-  const results: R[] = [];
-  let start = performance.now();
-  for (const [index, one] of list.entries()) {
-    results.push(work(one, index));
-    if (performance.now() - start > SLICE_MS) {
-      await new Promise(setImmediate);
-      start = performance.now();
-    }
-  }
-  return results;
-}
+type Written = { ok: true; value: WrittenDocument } | Failed;
 
 /** Results by the place of the document in the request; a document that was not prepared has none. */
 async function writeAll(
   store: Store,
   collection: CollectionRow,
-  prepared: readonly Attempt<DocumentWrite>[],
-): Promise<(Attempt<WrittenDocument> | undefined)[]> {
-  const results: (Attempt<WrittenDocument> | undefined)[] = prepared.map(() => undefined);
-  const places = prepared.flatMap((one, index) => (one.ok ? [{ index, document: one.value }] : []));
+  prepared: readonly Prepared[],
+): Promise<(Written | undefined)[]> {
+  const results: (Written | undefined)[] = prepared.map(() => undefined);
+  const places = prepared.flatMap((one, index) =>
+    one.ok ? [{ index, document: one.document }] : [],
+  );
   let failure: Problem | undefined;
   for (let start = 0; start < places.length; start += limits.documentsPerTransactionMax) {
     const slice = places.slice(start, start + limits.documentsPerTransactionMax);
@@ -193,7 +176,7 @@ async function writeAll(
       if (start === 0) throw outcome.problem;
       failure = outcome.problem;
     }
-    for (const place of slice) results[place.index] = { ok: false, problem: failure };
+    for (const place of slice) results[place.index] = { ok: false, error: failure };
   }
   return results;
 }
@@ -202,7 +185,7 @@ async function writeSlice(
   store: Store,
   collection: CollectionRow,
   documents: readonly DocumentWrite[],
-): Promise<Attempt<WrittenDocument[]>> {
+): Promise<{ ok: true; value: WrittenDocument[] } | { ok: false; problem: Problem }> {
   try {
     return { ok: true, value: await store.writeDocuments(collection.key, documents) };
   } catch (error) {
@@ -211,25 +194,25 @@ async function writeSlice(
   }
 }
 
-function found(document: WrittenDocument | undefined): Attempt<WrittenDocument> | undefined {
+function found(document: WrittenDocument | undefined): Written | undefined {
   return document === undefined ? undefined : { ok: true, value: document };
 }
 
 function toItem(
-  prepared: Attempt<DocumentWrite>,
-  { written, input }: { written: Attempt<WrittenDocument> | undefined; input: unknown },
+  prepared: Prepared,
+  { written, input }: { written: Written | undefined; input: unknown },
 ): ItemResult {
-  const failed = prepared.ok
-    ? written?.ok === false
-      ? written.problem
-      : undefined
-    : prepared.problem;
-  if (failed !== undefined) {
-    const id = prepared.ok ? prepared.value.id : readableId(input);
-    return { id, status: "failed", error: { code: failed.code, detail: failed.detail } };
+  const failed = prepared.ok ? written : prepared;
+  if (failed?.ok === false) {
+    const id = prepared.ok ? prepared.document.id : readableId(input);
+    const { code, detail } = failed.error;
+    return { id, status: "failed", error: { code, detail } };
   }
   const update = written?.ok === true && written.value.kind === "update";
-  return { id: prepared.ok ? prepared.value.id : null, status: update ? "replaced" : "created" };
+  return {
+    id: prepared.ok ? prepared.document.id : null,
+    status: update ? "replaced" : "created",
+  };
 }
 
 /** The id of a document that was refused, where it has one that can be shown. */

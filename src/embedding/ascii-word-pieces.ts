@@ -15,12 +15,12 @@ const CONTINUED = "##";
 const WORD_CHARS_MAX = 100;
 
 /**
- * WordPiece for plain ASCII with a vocabulary of lower-case pieces, from the content of a verified `tokenizer.json`. Ten times
- * as fast as the library, because nothing has to be known of Unicode. Takes about 15 ms to make.
+ * WordPiece for plain ASCII with a vocabulary of lower-case pieces and their ids, of which it keeps a view. Ten times as fast
+ * as the library, because nothing has to be known of Unicode. Takes about 10 ms to make.
  * Method: greedy longest match first, as in BERT, https://arxiv.org/abs/1810.04805.
  */
-export function createAsciiWordPieces(json: Uint8Array): AsciiWordPieces {
-  const vocabulary = readVocabulary(json);
+export function createAsciiWordPieces(pieces: ReadonlyMap<string, number>): AsciiWordPieces {
+  const vocabulary = readVocabulary(pieces);
   return (text) => {
     if (text.length > CHARS_MAX || !PLAIN.test(text)) return undefined;
     const lower = text.toLowerCase();
@@ -48,10 +48,12 @@ function addWord(ids: number[], word: string, vocabulary: Vocabulary): void {
     return;
   }
   const before = ids.length;
+  const { continued, pieceCharsMax } = vocabulary;
   let { first: pieces } = vocabulary;
   for (let start = 0; start < word.length;) {
-    const end = word.length > WORD_CHARS_MAX ? start : pieceEnd(word, start, pieces);
-    const id = pieces.get(word.slice(start, end));
+    const rest = word.slice(start, start + pieceCharsMax);
+    const length = word.length > WORD_CHARS_MAX ? 0 : pieceLength(rest, pieces);
+    const id = pieces.get(rest.slice(0, length));
     if (id === undefined) {
       // A word of which one piece is unknown is unknown as a whole.
       ids.length = before;
@@ -59,16 +61,16 @@ function addWord(ids: number[], word: string, vocabulary: Vocabulary): void {
       return;
     }
     ids.push(id);
-    pieces = vocabulary.continued;
-    start = end;
+    pieces = continued;
+    start += length;
   }
 }
 
-/** The end of the longest known piece that begins at `start`; `start` itself if there is none. */
-function pieceEnd(word: string, start: number, pieces: ReadonlyMap<string, number>): number {
-  let end = word.length;
-  while (end > start && !pieces.has(word.slice(start, end))) end--;
-  return end;
+/** The length of the longest known piece that the letters begin with; 0 if there is none. */
+function pieceLength(letters: string, pieces: ReadonlyMap<string, number>): number {
+  let length = letters.length;
+  while (length > 0 && !pieces.has(letters.slice(0, length))) length--;
+  return length;
 }
 
 function isWordChar(code: number): boolean {
@@ -80,25 +82,23 @@ function isSpace(code: number): boolean {
   return code <= 32;
 }
 
-/** Pieces that begin a word, and those that continue one, without their `##`. */
+/** Pieces that begin a word, among which no other can be mistaken for a word, and those that continue one, without their `##`. */
 interface Vocabulary {
   first: ReadonlyMap<string, number>;
   continued: ReadonlyMap<string, number>;
   unknown: number;
+  /** No piece is longer: without this bound a word of 100 letters in no usual order asks for 5,000 pieces. */
+  pieceCharsMax: number;
 }
 
-function readVocabulary(json: Uint8Array): Vocabulary {
-  // The hash of the file was checked, so its shape is known.
-  const definition: { model: { vocab: Record<string, number> } } = JSON.parse(
-    new TextDecoder().decode(json),
-  );
-  const first = new Map<string, number>();
-  const continued = new Map<string, number>();
-  for (const [piece, id] of Object.entries(definition.model.vocab)) {
-    if (piece.startsWith(CONTINUED)) continued.set(piece.slice(CONTINUED.length), id);
-    else first.set(piece, id);
-  }
+function readVocabulary(first: ReadonlyMap<string, number>): Vocabulary {
   const unknown = first.get(UNKNOWN);
   assert(unknown !== undefined, "the vocabulary has [UNK]");
-  return { first, continued, unknown };
+  const continued = new Map<string, number>();
+  let pieceCharsMax = 0;
+  for (const [piece, id] of first) {
+    pieceCharsMax = Math.max(pieceCharsMax, piece.length);
+    if (piece.startsWith(CONTINUED)) continued.set(piece.slice(CONTINUED.length), id);
+  }
+  return { first, continued, unknown, pieceCharsMax };
 }

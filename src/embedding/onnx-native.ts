@@ -5,7 +5,8 @@ import { loadOnnxRuntime } from "./native/onnxruntime.ts";
 /** A loaded sentence model: ids in, one vector out. */
 export interface OnnxSession {
   /**
-   * The vector of one sequence of ids, a copy that the caller owns. Blocks the thread while it computes, 0.1 to 0.25 ms a token.
+   * The vector of one sequence of ids, a copy that the caller owns. Lets the event loop turn once, then blocks the thread while
+   * it computes, 0.1 to 0.25 ms a token.
    * @throws whatever the runtime reports, such as an id outside of the vocabulary
    */
   run(ids: readonly number[]): Promise<Float32Array>;
@@ -14,10 +15,10 @@ export interface OnnxSession {
 }
 
 /**
- * One thread: with a second one the runtime spins between operators, and on a machine that does other work a text then takes
+ * How sessions are opened. One thread: with a second one the runtime spins between operators, and on a machine that does other work a text then takes
  * up to three times as long. More texts at once come from more processes.
  */
-const OPTIONS: InferenceSession.SessionOptions = {
+export const onnxSessionOptions: InferenceSession.SessionOptions = {
   executionProviders: ["cpu"],
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
@@ -36,10 +37,15 @@ const OPTIONS: InferenceSession.SessionOptions = {
  */
 export async function openOnnxSession(weights: Uint8Array): Promise<OnnxSession> {
   const { InferenceSession, Tensor } = await loadOnnxRuntime();
-  const session = await InferenceSession.create(weights, OPTIONS).catch((cause: unknown) => {
-    throw new Problem("model_damaged", "The ONNX runtime refuses the model's weights.", { cause });
-  });
+  const session = await InferenceSession.create(weights, onnxSessionOptions).catch(
+    (cause: unknown) => {
+      throw new Problem("model_damaged", "The ONNX runtime refuses the model's weights.", {
+        cause,
+      });
+    },
+  );
   return {
+    // The library's `run` waits for `setImmediate` before it computes, and gives no way to compute at once.
     async run(ids) {
       const shape = [1, ids.length];
       const feeds = {

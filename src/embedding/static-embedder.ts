@@ -20,7 +20,7 @@ interface RowTable {
 /**
  * A static model: the vector of a text is the sum of its tokens' rows, normalised. Frequent words weigh less because
  * their rows are shorter; [CLS], [SEP] and unknown tokens have rows of zeros. Needs no native library.
- * A 12-token text takes about 20 µs, most of it the tokenizer's.
+ * A 10-token text takes some 12 µs, half of them for its tokens.
  */
 export class StaticEmbedder implements Embedder {
   readonly info: ModelInfo;
@@ -47,7 +47,8 @@ export class StaticEmbedder implements Embedder {
     const vectors: (Float32Array | undefined)[] = [];
     let turnStartMs = performance.now();
     for (const text of texts) {
-      vectors.push(embedIds(table, this.#tokenizer.encode(text).ids));
+      // The rows of [CLS] and [SEP] are zeros.
+      vectors.push(embedIds(table, this.#tokenizer.firstTokens(text).ids));
       if (performance.now() - turnStartMs < TURN_MS_MAX) continue;
       await nextTurn();
       turnStartMs = performance.now();
@@ -74,7 +75,7 @@ function embedIds({ rows, scales }: RowTable, ids: readonly number[]): Float32Ar
     }
   }
   let squares = 0;
-  for (const value of vector) squares += value * value;
+  for (let index = 0; index < dimensions; index++) squares += (vector[index] ?? 0) ** 2;
   if (squares === 0) return undefined;
   const length = Math.sqrt(squares);
   for (let index = 0; index < dimensions; index++) vector[index] = (vector[index] ?? 0) / length;

@@ -59,7 +59,12 @@ export class Builder implements AsyncDisposable {
     clearTimeout(this.#idle);
     this.#running = next;
     const request: BuildRequest = { id: this.#nextId++, job: next.job };
-    (this.#child ??= this.#start()).send(request);
+    const child = (this.#child ??= this.#start());
+    try {
+      child.send(request);
+    } catch {
+      // It has been killed, and its end, which fails the job, is about to be told.
+    }
   }
 
   #endChild(): void {

@@ -1,7 +1,7 @@
 import { limits } from "../limits.ts";
 import type { SegmentSet } from "../segments/segment-set.ts";
 import type { Delta, OpenSegment } from "../segments/segment-kind.ts";
-import type { StoreRead } from "../store/store.ts";
+import type { IndexChange, StoreRead } from "../store/store.ts";
 
 /** What an index takes out of the store. */
 export interface Feed<Row extends { key: number }> {
@@ -11,10 +11,16 @@ export interface Feed<Row extends { key: number }> {
   add: (row: Row) => void;
 }
 
+/** What of a set of segments is needed to follow the store. */
+export type Following = Pick<
+  SegmentSet<OpenSegment, Delta>,
+  "sequence" | "incomplete" | "has" | "remove" | "applied" | "start" | "reconcile"
+>;
+
 interface CatchUp<Row extends { key: number }> {
   store: StoreRead;
   collectionKey: number;
-  set: SegmentSet<OpenSegment, Delta>;
+  set: Following;
   feed: Feed<Row>;
   /** True once the index is closed: the rest is for its next life. */
   stopped: () => boolean;
@@ -30,8 +36,7 @@ export interface CaughtUp {
 
 /**
  * Brings an index in step with the store: what was logged after its last sealed change is replayed, or, where the log
- * does not reach back so far or a segment was lost, its keys are compared with the store's. Commits made meanwhile may
- * be applied by the caller at any time.
+ * does not reach back so far or a segment was lost, its keys are compared with the store's.
  */
 export async function catchUp<Row extends { key: number }>(
   options: CatchUp<Row>,
@@ -52,7 +57,8 @@ async function replay<Row extends { key: number }>(
   for (let after = from; !stopped(); await new Promise(setImmediate)) {
     const changes = await store.indexLog(collectionKey, { after, limit: limits.indexReadMax });
     const last = changes.at(-1);
-    if (last === undefined) return done;
+    // What the owner of the files has cut off meanwhile is in its manifest, which is taken over next.
+    if (last === undefined || (await hasGap({ store, collectionKey, after }, changes))) return done;
     const added = changes.filter(({ change }) => change === feed.what);
     done.added += await addMissing(
       { store, set, feed },
@@ -66,6 +72,18 @@ async function replay<Row extends { key: number }>(
     after = last.sequence;
   }
   return done;
+}
+
+/**
+ * Whether log entries between a number and what was read after it are missing: the owner of the files may seal, and have
+ * the log cut off, at any moment.
+ */
+export async function hasGap(
+  { store, collectionKey, after }: { store: StoreRead; collectionKey: number; after: number },
+  [first]: readonly IndexChange[],
+): Promise<boolean> {
+  if (first?.sequence === after + 1) return false;
+  return (await store.indexState(collectionKey)).trimmed > after;
 }
 
 async function reconcile<Row extends { key: number }>(options: CatchUp<Row>): Promise<CaughtUp> {

@@ -16,7 +16,8 @@ export function checkVector(numbers: readonly number[], dimensions: number): Flo
   }
   const vector = new Float32Array(numbers);
   let sum = 0;
-  for (const value of vector) sum += value * value;
+  // By index: an iterator costs more than the arithmetic.
+  for (let at = 0; at < vector.length; at++) sum += (vector[at] ?? 0) ** 2;
   const length = Math.sqrt(sum);
   if (!Number.isFinite(length)) {
     throw new Problem(

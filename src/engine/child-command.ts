@@ -1,3 +1,3 @@
 /** Hidden commands of the processes that this program starts of itself. */
-export const EMBEDDING_CHILD_COMMAND = "__embedding-child";
+export const ENGINE_COMMAND = "__engine";
 export const BUILDER_CHILD_COMMAND = "__index-builder";

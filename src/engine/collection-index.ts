@@ -3,36 +3,59 @@ import { createAnalyser, type Analyser } from "../keyword/analyser.ts";
 import { createKeywordIndex, type KeywordIndexRead } from "../keyword/keyword-index.ts";
 import type { KeywordDelta } from "../keyword/keyword-delta.ts";
 import type { KeywordSegment } from "../keyword/keyword-segment.ts";
+import { limits } from "../limits.ts";
+import { assert } from "../problems.ts";
 import { removePath } from "../segments/files.ts";
 import { buildHere, type RunBuild } from "../segments/build.ts";
+import { FollowedSet, type RemovedSince } from "../segments/followed-set.ts";
 import type { SegmentReport } from "../segments/report.ts";
 import type { Delta, OpenSegment, SegmentKind } from "../segments/segment-kind.ts";
 import { sealSizesDefault } from "../segments/merge-policy.ts";
 import { SegmentSet } from "../segments/segment-set.ts";
-import type { CollectionRow, Commit, Store } from "../store/store.ts";
-import { getLogger } from "../telemetry/logs.ts";
+import type { CollectionRow, IndexChange, StoreRead } from "../store/store.ts";
+import { getLogger, outsideRequests } from "../telemetry/logs.ts";
 import { SegmentedVectors } from "../vectors/segmented-vectors.ts";
 import type { VectorDelta } from "../vectors/vector-delta.ts";
 import type { Neighbour, VectorSearch } from "../vectors/vector-index.ts";
 import { createVectorKind, type VectorEngine } from "../vectors/vector-kind.ts";
 import type { VectorSegment } from "../vectors/vector-segment.ts";
-import { catchUp, type Feed } from "./catch-up.ts";
+import { catchUp, hasGap, type Feed, type Following } from "./catch-up.ts";
 import { keywordKind } from "./index-kinds.ts";
 
 const log = getLogger("index");
 
+/** Commits are read together when nobody searches: fewer reads, and each of them after another's commit is dear. */
+const followMs = 20;
+
+/** Seals and merges the index files, for itself and for all that follow. One process does. */
+export interface OwnerRole {
+  kind: "owner";
+  /** Builds segments elsewhere; in this thread where it is missing. */
+  run?: RunBuild | undefined;
+  /** Rows in memory that make a seal due. */
+  sealRows?: number | undefined;
+  /** Told when a collection's changes up to a number are in sealed segments of all its indexes. */
+  onSealed: (collectionKey: number, sequence: number) => void;
+}
+
+/** Maps what the owner seals. */
+export interface FollowerRole {
+  kind: "follower";
+  /** Number of this follower, from 1. */
+  follower: number;
+  /** Told that the files cannot be followed any more: only a new start can compare everything again. */
+  onBroken: (error: unknown) => void;
+}
+
 export interface CollectionIndexOptions {
-  store: Store;
+  store: StoreRead;
   collection: CollectionRow;
   /** Folder of all indexes. */
   folder: string;
   vectorEngine: VectorEngine;
   /** Words are indexed here; otherwise the store's own tables answer. */
   words: boolean;
-  /** Builds segments elsewhere; in this thread where it is missing. */
-  run: RunBuild | undefined;
-  /** Rows in memory that make a seal due. */
-  sealRows?: number;
+  role: OwnerRole | FollowerRole;
 }
 
 /** A keyword index and what reads words for it. */
@@ -49,19 +72,27 @@ export interface IndexReport extends Omit<SegmentReport, "live"> {
   catchingUp: boolean;
 }
 
+type IndexSet<Segment extends OpenSegment, D extends Delta> =
+  | SegmentSet<Segment, D>
+  | FollowedSet<Segment, D>;
+
 /** The indexes of one collection, in step with the store: one over its vectors and one over its words. */
 export class CollectionIndex implements AsyncDisposable {
   readonly #options: CollectionIndexOptions;
-  readonly #vectorSet: SegmentSet<VectorSegment, VectorDelta>;
+  readonly #vectorSet: IndexSet<VectorSegment, VectorDelta>;
   readonly #vectors: SegmentedVectors;
-  readonly #words: SegmentSet<KeywordSegment, KeywordDelta> | undefined;
+  readonly #words: IndexSet<KeywordSegment, KeywordDelta> | undefined;
   /** Answers keyword searches; undefined where words are not indexed here. */
   readonly words: Words | undefined;
   readonly analyser: Analyser;
   readonly #sealed = { vectors: 0, words: 0 };
   #catchingUp = true;
+  /** The owner has sealed something that has not been taken over. */
+  #refreshDue = false;
+  #following: Promise<void> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  /** Settles when the index is in step with the store. */
+  /** Settles when the index has caught up with the store for the first time. */
   readonly ready: Promise<void>;
 
   static async open(options: CollectionIndexOptions): Promise<CollectionIndex> {
@@ -104,21 +135,35 @@ export class CollectionIndex implements AsyncDisposable {
     }
     this.#sealed.vectors = sealedUpTo(this.#vectorSet);
     if (this.#words !== undefined) this.#sealed.words = sealedUpTo(this.#words);
-    this.ready = this.#follow();
+    this.ready = this.#catchUp();
   }
 
-  /** Applies one commit; called in the order of the commits. */
-  apply({ texts, vectors, chunksRemoved, indexSequence }: Commit): void {
-    if (this.#closed) return;
-    // In this order: a commit may add a chunk and replace it again, and a key that was removed never comes back.
-    for (const { key, vector } of vectors) this.#vectors.set(key, vector);
-    for (const words of texts) this.#words?.parts().active.add(words.key, words);
-    for (const key of chunksRemoved) {
-      this.#vectors.remove(key);
-      this.#words?.remove(key);
-    }
-    this.#vectorSet.applied(indexSequence);
-    this.#words?.applied(indexSequence);
+  /** Hears that something was committed. A search reads it at once, and without one it is read with what comes after. */
+  hear(): void {
+    if (this.#closed || this.#catchingUp) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      // Whoever searches tries again and is told.
+      this.#follow().catch((error: unknown) => log.warning("index.follow_failed", { error }));
+    }, followMs);
+  }
+
+  /** Hears that the owner has sealed segments. */
+  hearSealed(): void {
+    this.#refreshDue = true;
+    this.hear();
+  }
+
+  /** Resolves when all that was committed before the call can be found; at once while the index is catching up. */
+  async reach(): Promise<void> {
+    const { store, collection } = this.#options;
+    const { sequence } = await store.indexState(collection.key);
+    while (this.#sequence < sequence && !this.#catchingUp && !this.#closed) await this.#follow();
+  }
+
+  /** Opening something ended this process before: the owner should look at it. */
+  get suspicious(): boolean {
+    return this.#sets().some((set) => set instanceof FollowedSet && set.suspicious);
   }
 
   /** Live vectors. */
@@ -140,22 +185,19 @@ export class CollectionIndex implements AsyncDisposable {
 
   /** Resolves once fewer rows wait in memory, or at once where few do. */
   async room(bytesMax: number): Promise<void> {
-    await Promise.all([
-      roomIn(this.#vectorSet, bytesMax),
-      this.#words === undefined ? undefined : roomIn(this.#words, bytesMax),
-    ]);
+    await Promise.all(this.#owned().map((set) => roomIn(set, bytesMax)));
   }
 
   /** Seals what is in memory, where that can be done. */
   async seal(): Promise<void> {
-    await Promise.all([this.#vectorSet.seal(), this.#words?.seal()]);
+    await Promise.all(this.#owned().map((set) => set.seal()));
   }
 
   /** As few segments as can be, without a dead row. */
   async compact(): Promise<void> {
     await this.ready;
-    await this.#vectorSet.compact();
-    await this.#words?.compact();
+    await this.reach();
+    for (const set of this.#owned()) await set.compact();
   }
 
   report(): IndexReport {
@@ -183,15 +225,16 @@ export class CollectionIndex implements AsyncDisposable {
     };
   }
 
-  /** Closes the indexes and removes their files. */
+  /** Closes the indexes and removes the files that are this one's. */
   async remove(): Promise<void> {
     await this[Symbol.asyncDispose]();
-    removePath(this.#folder());
+    if (this.#options.role.kind === "owner") removePath(this.#folder());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    await this.ready;
+    clearTimeout(this.#soon);
+    await Promise.allSettled([this.ready, this.#following]);
     await this.#vectors[Symbol.asyncDispose]();
     await this.#words?.[Symbol.asyncDispose]();
   }
@@ -200,18 +243,33 @@ export class CollectionIndex implements AsyncDisposable {
     kind: SegmentKind<Segment, D>,
     sequenceMax: number,
     onSealed: (sequence: number) => void,
-  ): SegmentSet<Segment, D> {
-    const { store, run = buildHere(kind), sealRows = sealSizesDefault.deltaRows } = this.#options;
+  ): IndexSet<Segment, D> {
+    const { store, role } = this.#options;
+    const base = { folder: join(this.#folder(), kind.name), kind, epoch: store.epoch, sequenceMax };
+    if (role.kind === "follower") return new FollowedSet({ ...base, follower: role.follower });
+    const { run = buildHere(kind), sealRows = sealSizesDefault.deltaRows } = role;
     const sizes = { ...sealSizesDefault, deltaRows: sealRows };
-    const folder = join(this.#folder(), kind.name);
-    return new SegmentSet({ folder, kind, epoch: store.epoch, sequenceMax, run, onSealed, sizes });
+    return new SegmentSet({ ...base, run, onSealed, sizes });
+  }
+
+  #sets(): (SegmentSet<OpenSegment, Delta> | FollowedSet<OpenSegment, Delta>)[] {
+    return this.#words === undefined ? [this.#vectorSet] : [this.#vectorSet, this.#words];
+  }
+
+  #owned(): SegmentSet<OpenSegment, Delta>[] {
+    return this.#sets().filter((set) => set instanceof SegmentSet);
+  }
+
+  /** Every change up to this number has been applied. */
+  get #sequence(): number {
+    return Math.min(...this.#sets().map(({ sequence }) => sequence));
   }
 
   #folder(): string {
     return join(this.#options.folder, String(this.#options.collection.key));
   }
 
-  async #follow(): Promise<void> {
+  async #catchUp(): Promise<void> {
     const start = performance.now();
     const { store, collection } = this.#options;
     const base = { store, collectionKey: collection.key, stopped: () => this.#closed };
@@ -233,21 +291,99 @@ export class CollectionIndex implements AsyncDisposable {
     this.#catchingUp = false;
     const duration_ms = Math.round(performance.now() - start);
     log.info("index.ready", { collection: collection.name, ...vectors, duration_ms });
+    this.hear();
   }
+
+  /** Applies what the log has; one run at a time, which all wait for. */
+  #follow(): Promise<void> {
+    this.#following ??= outsideRequests(() => this.#followLog())
+      .catch((error: unknown) => {
+        const { role } = this.#options;
+        if (role.kind === "follower") role.onBroken(error);
+        throw error;
+      })
+      .finally(() => {
+        this.#following = undefined;
+      });
+    return this.#following;
+  }
+
+  async #followLog(): Promise<void> {
+    const { store, collection } = this.#options;
+    while (!this.#closed) {
+      const { sequence, trimmed } = await store.indexState(collection.key);
+      if (this.#refreshDue || trimmed > this.#sequence) await this.#refresh();
+      const after = this.#sequence;
+      assert(trimmed <= after, "the log is cut off only behind what is sealed");
+      if (after >= sequence) return;
+      const changes = await store.indexLog(collection.key, { after, limit: limits.indexFollowMax });
+      const last = changes.at(-1);
+      if (
+        last === undefined ||
+        (await hasGap({ store, collectionKey: collection.key, after }, changes))
+      ) {
+        // Cut off since the look above.
+        this.#refreshDue = true;
+        continue;
+      }
+      await this.#apply(changes);
+      for (const set of this.#sets()) set.applied(last.sequence);
+      // Searches that wait for nothing newer go first.
+      if (changes.length === limits.indexFollowMax) await new Promise(setImmediate);
+    }
+  }
+
+  async #apply(changes: readonly IndexChange[]): Promise<void> {
+    const { store } = this.#options;
+    const keysOf = (what: IndexChange["change"]): number[] =>
+      changes.flatMap(({ change, chunkKey }) => (change === what ? [chunkKey] : []));
+    const vectors = keysOf("vector");
+    const texts = this.#words === undefined ? [] : keysOf("text");
+    // Read before anything is applied, so that a search between sees none of it or all of it.
+    const vectorRows = vectors.length === 0 ? [] : await store.chunkVectors(vectors);
+    const textRows = texts.length === 0 ? [] : await store.chunkTexts(texts);
+    for (const { key, vector } of vectorRows) this.#vectors.set(key, vector);
+    for (const row of textRows) {
+      // A set that was refreshed may be ahead of the other one.
+      if (this.#words?.has(row.key) === false) this.#words.parts().active.add(row.key, row);
+    }
+    // Last: one page may add a chunk and remove it again, and a key that was removed never comes back.
+    for (const key of keysOf("removed")) for (const set of this.#sets()) set.remove(key);
+  }
+
+  async #refresh(): Promise<void> {
+    this.#refreshDue = false;
+    for (const set of this.#sets()) {
+      if (set instanceof FollowedSet) await set.refresh(this.#removedSince);
+    }
+  }
+
+  readonly #removedSince: RemovedSince = async (sequence) => {
+    const { store, collection } = this.#options;
+    const removed: number[] = [];
+    for (let after = sequence; ;) {
+      const changes = await store.indexLog(collection.key, { after, limit: limits.indexReadMax });
+      const last = changes.at(-1);
+      if (last === undefined) break;
+      for (const { change, chunkKey } of changes) if (change === "removed") removed.push(chunkKey);
+      after = last.sequence;
+    }
+    const { trimmed } = await store.indexState(collection.key);
+    return trimmed > sequence ? undefined : removed;
+  };
 
   /** The log is cut off where both indexes have it in sealed segments. */
   #trim(sealed: { vectors?: number; words?: number }): void {
     Object.assign(this.#sealed, sealed);
     const upTo = Math.min(this.#sealed.vectors, this.#sealed.words);
-    if (upTo === 0 || this.#closed) return;
-    this.#options.store
-      .trimIndexLog(this.#options.collection.key, upTo)
-      .catch((error: unknown) => log.warning("index.trim_failed", { error }));
+    const { role, collection } = this.#options;
+    if (upTo === 0 || this.#closed || role.kind === "follower") return;
+    role.onSealed(collection.key, upTo);
   }
 }
 
 /** The change up to which an index that was just opened needs no log. */
-function sealedUpTo({ incomplete, sequence }: SegmentSet<OpenSegment, Delta>): number {
+function sealedUpTo({ incomplete, sequence }: Following): number {
   return incomplete ? 0 : sequence;
 }
 

@@ -1,21 +1,16 @@
-import { availableParallelism } from "node:os";
-import type { CountTokens, ModelInfo } from "../embedding/embedder.ts";
+import type { ModelInfo } from "../embedding/embedder.ts";
 import { queryEncoderModel } from "../embedding/model-files.ts";
 import { listModels, modelInfo } from "../embedding/open-embedder.ts";
 import { openQueryEncoder } from "../embedding/query-encoder.ts";
+import type { Analyser } from "../keyword/analyser.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
-import type { Analyser } from "../keyword/analyser.ts";
-import type { BuildJob } from "../segments/segment-kind.ts";
-import type { CollectionRow, Commit, Store } from "../store/store.ts";
+import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { Neighbour, VectorSearch } from "../vectors/vector-index.ts";
 import { createVectorKind } from "../vectors/vector-kind.ts";
-import { Builder } from "./builder.ts";
-import { ChildPool } from "./child-pool.ts";
 import type { CollectionIndex, IndexReport, Words } from "./collection-index.ts";
 import { Indexes, type IndexesOptions } from "./indexes.ts";
 import { Models } from "./models.ts";
-import { Passages } from "./passages.ts";
 
 export type { Neighbour } from "../vectors/vector-index.ts";
 export type { Words } from "./collection-index.ts";
@@ -23,92 +18,81 @@ export type { Words } from "./collection-index.ts";
 /** The name of the model of collections whose vectors are the caller's. */
 export const NO_MODEL = "none";
 
-export interface EngineOptions extends Omit<IndexesOptions, "run" | "words"> {
+export interface EngineOptions extends Omit<IndexesOptions, "words"> {
   /** Who answers keyword searches: our own index, the store's tables, or these while the index is not in step. */
   keywordIndex: "postings" | "fts5" | "both";
-  /** Embedding children; 0 embeds in this process, undefined lets the machine decide. */
-  children: number | undefined;
 }
 
 /**
- * Embedding, vector search and keyword search for the features: queries in this process; documents are embedded and
- * segments built in children of it. Indexes follow the store's commits.
+ * Query embedding, vector search and keyword search in this process. The indexes follow the store by its index log, so
+ * any number of engines may stand beside each other.
  */
 export class Engine implements AsyncDisposable {
-  readonly #models = new Models();
-  readonly #pool: ChildPool | undefined;
-  readonly #builder: Builder | undefined;
+  readonly #store: StoreRead;
+  /** The models of this process. */
+  readonly models = new Models();
   #fastQueries: ReturnType<typeof openQueryEncoder> | undefined;
   readonly #indexes: Indexes;
-  readonly #passages: Passages;
   /** The store's tables are kept in step too. */
   readonly #hasStandBy: boolean;
 
-  /** Opens every collection's indexes and goes on with what was waiting to be embedded. */
-  static async open(store: Store, options: EngineOptions): Promise<Engine> {
+  /** Opens every collection's indexes and waits for them to catch up, for a while. */
+  static async open(store: StoreRead, options: EngineOptions): Promise<Engine> {
     const engine = new Engine(store, options);
-    store.onCommit((commit) => engine.#apply(commit));
     // A native library that is missing is told at the start, and not by the first collection.
     await createVectorKind({ dimensions: 1, engine: options.vectorEngine });
-    const opened: CollectionIndex[] = [];
     const collections = await store.collections();
-    engine.#indexes.removeStrangers(collections);
+    if (options.role.kind === "owner") engine.#indexes.removeStrangers(collections);
+    const opened: CollectionIndex[] = [];
     for (const collection of collections) opened.push(await engine.#indexes.open(collection));
     await within(limits.catchUpMsMax, Promise.all(opened.map(({ ready }) => ready)));
-    engine.#passages.start();
     return engine;
   }
 
-  private constructor(store: Store, { children, keywordIndex, ...options }: EngineOptions) {
+  private constructor(store: StoreRead, { keywordIndex, ...options }: EngineOptions) {
+    this.#store = store;
     this.#hasStandBy = keywordIndex === "both";
-    const count = children ?? Math.min(4, Math.max(1, availableParallelism() - 1));
-    this.#pool = count === 0 ? undefined : new ChildPool(count);
-    const builder = count === 0 ? undefined : new Builder();
-    this.#builder = builder;
-    const run = builder && ((job: BuildJob, signal: AbortSignal) => builder.run(job, signal));
-    this.#indexes = new Indexes(store, { ...options, run, words: keywordIndex !== "fts5" });
-    this.#passages = new Passages(store, (model, texts) => this.#embedBatch(model, texts), {
-      lanes: Math.max(1, count),
-      accepts: hasSameWeights,
-    });
+    this.#indexes = new Indexes(store, { ...options, words: keywordIndex !== "fts5" });
   }
 
   /** Opens the indexes of a new collection. */
   async openCollection(collection: CollectionRow): Promise<void> {
-    await (
-      await this.#indexes.open(collection)
-    ).ready;
+    const index = await this.#indexes.open(collection);
+    await index.ready;
   }
 
   dropCollection(collectionKey: number): Promise<void> {
     return this.#indexes.drop(collectionKey);
   }
 
-  /** Live vectors of all collections. */
-  get vectors(): number {
-    return this.#indexes.vectors;
+  /** Hears that a collection's index log grew. */
+  hear(collectionKey: number): void {
+    this.#indexes.find(collectionKey)?.hear();
   }
 
-  /** What is known of an installed model. @throws Problem `unknown_model` */
-  model(name: string): ModelInfo {
-    return modelInfo(name);
+  /** Hears that a collection's owner has sealed segments. */
+  hearSealed(collectionKey: number): void {
+    this.#indexes.find(collectionKey)?.hearSealed();
   }
 
-  /** The installed models. */
-  models(): ModelInfo[] {
-    return listModels();
+  /**
+   * Resolves when all that was committed before the call can be found. To be awaited before a search.
+   * @throws Problem `collection_not_found` for a collection that was dropped meanwhile
+   */
+  async reach(collection: CollectionRow): Promise<void> {
+    const index = this.#indexes.find(collection.key) ?? (await this.#openLate(collection));
+    await index.reach();
   }
 
-  /** Counts tokens as a model does. @throws Problem `unknown_model`, `model_damaged`, `native_missing` */
-  async tokenCounter(model: string): Promise<CountTokens> {
-    const embedder = await this.#models.open(model);
-    return (text) => embedder.countTokens(text);
+  /** Opening something ended this process before: the owner of the files should look at it. */
+  get suspicious(): boolean {
+    return this.#indexes.all().some((index) => index.suspicious);
   }
 
   /** A query's vector in a collection's space, or undefined where the model finds nothing in the text. */
   async embedQuery(collection: CollectionRow, text: string): Promise<Float32Array | undefined> {
     requireSameWeights(collection);
-    const embedder = await this.#models.open(collection.model);
+    const embedder = await this.models.open(collection.model);
     return (await embedder.embed([text]))[0];
   }
 
@@ -129,17 +113,10 @@ export class Engine implements AsyncDisposable {
     return (await opening).embed(text);
   }
 
-  /** One vector per text; many texts go to the children. @throws Problem `busy`, `embedding_failed`, `unknown_model` */
-  async embed(model: ModelInfo, texts: readonly string[]): Promise<(Float32Array | undefined)[]> {
-    if (texts.length <= limits.embeddingInlineMax)
-      return (await this.#models.open(model.name)).embed(texts);
-    const batches: Promise<(Float32Array | undefined)[]>[] = [];
-    for (let start = 0; start < texts.length; start += limits.embeddingBatchMax) {
-      batches.push(
-        this.#embedBatch(model.name, texts.slice(start, start + limits.embeddingBatchMax)),
-      );
-    }
-    return (await Promise.all(batches)).flat();
+  /** Loads what the collections' queries need, so that the first one does not wait for it. */
+  async warm(): Promise<void> {
+    const names = new Set((await this.#store.collections()).map(({ model }) => model));
+    for (const { name } of listModels()) if (names.has(name)) await this.models.open(name);
   }
 
   /** The chunks nearest to a vector, best first, as the vector index promises. */
@@ -164,13 +141,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /** The indexes of one collection, for whoever looks after them; undefined while it is being made or dropped. */
-  findIndex(collection: CollectionRow): CollectionIndex | undefined {
-    return this.#indexes.find(collection.key);
-  }
-
-  /** As `findIndex`. @throws Problem `collection_not_found` where there is none */
-  indexOf(collection: CollectionRow): CollectionIndex {
-    return this.#indexes.of(collection.key);
+  findIndex(collectionKey: number): CollectionIndex | undefined {
+    return this.#indexes.find(collectionKey);
   }
 
   /** How the indexes of all collections are. */
@@ -179,37 +151,32 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Waits for room for another write. @throws Problem `memory_full`, `storage_full` */
-  room(collection: CollectionRow): Promise<void> {
-    return this.#indexes.room(collection.key);
-  }
-
-  /** Resolves when all that was committed before the call can be found by meaning, or when the signal ends the wait. */
-  caughtUp(signal: AbortSignal): Promise<void> {
-    return this.#passages.caughtUp(signal);
+  room(collectionKey: number): Promise<void> {
+    return this.#indexes.room(collectionKey);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Children first: the passages' loop may be waiting for one, and what it had is still marked as waiting in the store.
-    const stopping = this.#passages[Symbol.asyncDispose]();
-    await this.#pool?.[Symbol.asyncDispose]();
-    await stopping;
-    await this.#models[Symbol.asyncDispose]();
+    await this.models[Symbol.asyncDispose]();
     await this.#indexes[Symbol.asyncDispose]();
-    await this.#builder?.[Symbol.asyncDispose]();
   }
 
-  #apply(commit: Commit): void {
-    this.#indexes.apply(commit);
-    this.#passages.apply(commit);
+  /** A search may come before the news of its collection. */
+  async #openLate({ name, key }: CollectionRow): Promise<CollectionIndex> {
+    const collection = await this.#store.collection(name);
+    if (collection?.key !== key)
+      throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+    return this.#indexes.open(collection);
   }
+}
 
-  async #embedBatch(
-    model: string,
-    texts: readonly string[],
-  ): Promise<(Float32Array | undefined)[]> {
-    if (this.#pool !== undefined) return this.#pool.embed(model, texts);
-    return (await this.#models.open(model)).embed(texts);
-  }
+/** What is known of an installed model. @throws Problem `unknown_model` */
+export function findModel(name: string): ModelInfo {
+  return modelInfo(name);
+}
+
+/** The installed models. */
+export function installedModels(): ModelInfo[] {
+  return listModels();
 }
 
 /** Waits for some work, but no longer than that. */
@@ -230,7 +197,7 @@ export function requireSameWeights(collection: CollectionRow): void {
 }
 
 /** Also false where the model is not installed any more. */
-function hasSameWeights({ model, modelSha256 }: CollectionRow): boolean {
+export function hasSameWeights({ model, modelSha256 }: CollectionRow): boolean {
   return (
     model === NO_MODEL ||
     listModels().some((one) => one.name === model && one.sha256 === modelSha256)

@@ -2,11 +2,15 @@ import { existsSync, readdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
-import type { RunBuild } from "../segments/build.ts";
 import { removePath } from "../segments/files.ts";
-import type { CollectionRow, Commit, Store } from "../store/store.ts";
+import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { VectorEngine } from "../vectors/vector-kind.ts";
-import { CollectionIndex, type IndexReport } from "./collection-index.ts";
+import {
+  CollectionIndex,
+  type FollowerRole,
+  type IndexReport,
+  type OwnerRole,
+} from "./collection-index.ts";
 
 export interface IndexesOptions {
   /** Folder of all indexes; made if it is missing. */
@@ -14,9 +18,7 @@ export interface IndexesOptions {
   vectorEngine: VectorEngine;
   /** Words are indexed here; otherwise the store's own tables answer. */
   words: boolean;
-  run: RunBuild | undefined;
-  /** Rows in memory that make a seal due. */
-  sealRows?: number;
+  role: OwnerRole | FollowerRole;
   budgets: Budgets;
 }
 
@@ -39,11 +41,12 @@ const diskLookMs = 1000;
 /** The indexes of every collection. */
 export class Indexes implements AsyncDisposable {
   readonly #options: IndexesOptions;
-  readonly #store: Store;
+  readonly #store: StoreRead;
   readonly #byCollection = new Map<number, CollectionIndex>();
+  readonly #opening = new Map<number, Promise<CollectionIndex>>();
   #disk = { lookedMs: -Infinity, freeBytes: Infinity };
 
-  constructor(store: Store, options: IndexesOptions) {
+  constructor(store: StoreRead, options: IndexesOptions) {
     this.#store = store;
     this.#options = options;
   }
@@ -63,14 +66,23 @@ export class Indexes implements AsyncDisposable {
 
   /** Opens a collection's indexes, which then follow its commits; `CollectionIndex.ready` tells when they are in step. */
   async open(collection: CollectionRow): Promise<CollectionIndex> {
-    const index = await CollectionIndex.open({ ...this.#options, store: this.#store, collection });
-    this.#byCollection.set(collection.key, index);
-    return index;
+    const known = this.#byCollection.get(collection.key);
+    if (known !== undefined) return known;
+    const opening =
+      this.#opening.get(collection.key) ??
+      CollectionIndex.open({ ...this.#options, store: this.#store, collection });
+    this.#opening.set(collection.key, opening);
+    try {
+      const index = await opening;
+      this.#byCollection.set(collection.key, index);
+      return index;
+    } finally {
+      this.#opening.delete(collection.key);
+    }
   }
 
-  /** Applies one commit; called in the order of the commits. */
-  apply(commit: Commit): void {
-    this.#byCollection.get(commit.collectionKey)?.apply(commit);
+  all(): CollectionIndex[] {
+    return [...this.#byCollection.values()];
   }
 
   find(collectionKey: number): CollectionIndex | undefined {
@@ -86,7 +98,7 @@ export class Indexes implements AsyncDisposable {
 
   /** Closes a collection's indexes and removes their files. */
   async drop(collectionKey: number): Promise<void> {
-    const index = this.#byCollection.get(collectionKey);
+    const index = (await this.#opening.get(collectionKey)) ?? this.find(collectionKey);
     this.#byCollection.delete(collectionKey);
     await index?.remove();
   }

@@ -2,11 +2,11 @@ import { Elysia } from "elysia";
 import type { Collections } from "../collections/collections.ts";
 import type { Documents } from "../documents/documents.ts";
 import type { Idempotency } from "../documents/idempotency.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engines } from "../engine/engines.ts";
 import type { Maintenance } from "../maintenance/maintenance.ts";
 import type { Search } from "../search/search.ts";
 import type { StoreRead } from "../store/store.ts";
-import { noRouteProblem } from "./allowed-methods.ts";
+import { noRouteProblem, type RouteEntry } from "./allowed-methods.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isNdjson, takesNdjson } from "./ndjson.ts";
 import { problemResponse, toProblem } from "./problem-response.ts";
@@ -16,29 +16,62 @@ import { scopeOf } from "./request-scope.ts";
 import { aliasRoutes } from "./routes/aliases.ts";
 import { collectionRoutes } from "./routes/collections.ts";
 import { docsRoutes } from "./routes/docs.ts";
+import { documentListRoutes, type DocumentListDeps } from "./routes/document-list.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
-import { openAiRoutes } from "./routes/openai.ts";
+import { openAiRoutes, type EmbedTexts } from "./routes/openai.ts";
 import { operationsRoutes } from "./routes/operations.ts";
-import { searchRoutes } from "./routes/search.ts";
+import { searchRoutes, type SearchRouteDeps } from "./routes/search.ts";
 
 export interface AppDeps {
   store: StoreRead;
-  engine: Engine;
+  engines: Engines;
   collections: Collections;
   documents: Documents;
   idempotency: Idempotency;
   search: Search;
+  embedTexts: EmbedTexts;
   maintenance: Maintenance;
   lifecycle: Lifecycle;
 }
 
+/** The whole HTTP surface. */
+export const createApp = (deps: AppDeps) => {
+  let routes: readonly RouteEntry[] = [];
+  const app = createBase(() => routes)
+    .use(operationsRoutes(deps))
+    .use(collectionRoutes(deps))
+    .use(aliasRoutes(deps))
+    .use(documentRoutes(deps))
+    .use(documentListRoutes(deps))
+    .use(searchRoutes(deps))
+    .use(openAiRoutes(deps))
+    .use(maintenanceRoutes(deps))
+    .use(docsRoutes());
+  routes = app.routes;
+  return app;
+};
+
+/** The part of the surface that computes, for an engine's process: the same routes, answered to the letter as there. */
+export const createQueryApp = (
+  deps: { embedTexts: EmbedTexts } & Partial<SearchRouteDeps & DocumentListDeps>,
+) => {
+  const app = createBase(() => []);
+  app.use(openAiRoutes(deps));
+  const { collections, search, documents } = deps;
+  if (collections !== undefined && search !== undefined)
+    app.use(searchRoutes({ collections, search }));
+  if (collections !== undefined && documents !== undefined)
+    app.use(documentListRoutes({ collections, documents }));
+  return app;
+};
+
 /**
- * The whole HTTP surface. Hooks reach only what is used after them, so problems and the body's parser come first.
+ * What all routes have in common. Hooks reach only what is used after them, so problems and the body's parser come first.
  * `normalize` off: a field that we do not know is an error and is not dropped in silence.
  */
-export const createApp = (deps: AppDeps) => {
-  const app = new Elysia({
+const createBase = (routes: () => readonly RouteEntry[]) =>
+  new Elysia({
     name: "slipstream",
     normalize: false,
     // Else a path is looked for eleven characters into the URL, and a host named "db" or "api" answers 404.
@@ -47,7 +80,7 @@ export const createApp = (deps: AppDeps) => {
     .onError({ as: "global" }, ({ code, error, request, path }) => {
       const { problem, allow } =
         code === "NOT_FOUND"
-          ? noRouteProblem(app.routes, path)
+          ? noRouteProblem(routes(), path)
           : { problem: toProblem(code, error), allow: undefined };
       const scope = scopeOf(request);
       scope.error = problem.code === "internal" ? (problem.cause ?? error) : problem;
@@ -58,14 +91,4 @@ export const createApp = (deps: AppDeps) => {
     .onParse({ as: "global" }, ({ request, path }) =>
       isNdjson(request) && takesNdjson(path) ? null : readJson(request),
     )
-    .onTransform({ as: "global" }, ({ query }) => readNumbers(query))
-    .use(operationsRoutes(deps))
-    .use(collectionRoutes(deps))
-    .use(aliasRoutes(deps))
-    .use(documentRoutes(deps))
-    .use(searchRoutes(deps))
-    .use(openAiRoutes(deps))
-    .use(maintenanceRoutes(deps))
-    .use(docsRoutes());
-  return app;
-};
+    .onTransform({ as: "global" }, ({ query }) => readNumbers(query));

@@ -3,6 +3,8 @@ import { assert } from "../problems.ts";
 /** What belongs to one request from its first byte to its log line. */
 export interface RequestScope {
   requestId: string;
+  /** Engines ended over this request before: see `EngineRequest`. */
+  degraded?: boolean;
   /** The error that was answered, for the log. */
   error: unknown;
   /** Lets the connection stay silent for as long as the answer takes. */

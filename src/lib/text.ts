@@ -1,4 +1,5 @@
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Length of a text in UTF-8 bytes. */
 export function utf8Bytes(text: string): number {
@@ -13,7 +14,7 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
 /** Text of UTF-8 bytes, a leading byte order mark left out; undefined where they are not valid UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return decoder.decode(bytes);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { CompactReport, VerifyReport } from "../contract/maintenance.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engines } from "../engine/engines.ts";
 import type { Store } from "../store/store.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { verify } from "./verify.ts";
@@ -7,25 +7,29 @@ import { verify } from "./verify.ts";
 const log = getLogger("maintenance");
 
 /** What an operator does to data that is there. */
-export function createMaintenance({ store, engine }: { store: Store; engine: Engine }) {
-  const bytes = async (): Promise<number> =>
-    (await store.diskBytes()) +
-    engine.indexReports().reduce((sum, { diskBytes }) => sum + diskBytes, 0);
+export function createMaintenance({ store, engines }: { store: Store; engines: Engines }) {
+  const sizes = async (): Promise<{ bytes: number; segments: number }> => {
+    let [bytes, segments] = [await store.diskBytes(), 0];
+    for (const report of await engines.reports()) {
+      bytes += report.diskBytes;
+      segments += report.segments;
+    }
+    return { bytes, segments };
+  };
   return {
     async verify(): Promise<VerifyReport> {
-      const report = await verify(store, engine);
+      const report = await verify(store, engines);
       log.info("maintenance.verified", { ok: report.ok, duration_ms: report.duration_ms });
       return report;
     },
     /** Merges segments until none has a dead row, and gives free pages of the database back. Searches go on. */
     async compact(): Promise<CompactReport> {
       const start = performance.now();
-      const bytes_before = await bytes();
+      const { bytes: bytes_before } = await sizes();
       const collections = await store.collections();
-      for (const collection of collections) await engine.findIndex(collection)?.compact();
+      for (const { key } of collections) await engines.compact(key);
       await store.giveBack();
-      const segments = engine.indexReports().reduce((sum, one) => sum + one.segments, 0);
-      const bytes_after = await bytes();
+      const { bytes: bytes_after, segments } = await sizes();
       const duration_ms = Math.round(performance.now() - start);
       log.info("maintenance.compacted", { bytes_before, bytes_after, duration_ms });
       return { collections: collections.length, segments, bytes_before, bytes_after, duration_ms };

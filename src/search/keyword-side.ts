@@ -5,6 +5,7 @@ import { parseKeywordQuery } from "../keyword/parse-query.ts";
 import { limits } from "../limits.ts";
 import type { Filter } from "../store/filter.ts";
 import type { CollectionRow, StoreRead } from "../store/store.ts";
+import { withDocuments, type DocumentKeys } from "./document-keys.ts";
 import { queryPhrases, queryTerms } from "./terms.ts";
 
 /** A chunk with a query's words. `score` is BM25, higher is better. */
@@ -41,9 +42,15 @@ export interface KeywordOptions {
   typo: boolean;
 }
 
+export interface KeywordSideDeps {
+  engine: Engine;
+  store: StoreRead;
+  documentKeys: DocumentKeys;
+}
+
 /** Reads a query for the collection's own index, or for the store's tables where these answer. */
 export function keywordSideOf(
-  { engine, store }: { engine: Engine; store: StoreRead },
+  { engine, store, documentKeys }: KeywordSideDeps,
   collection: CollectionRow,
   { query, ...options }: KeywordOptions & { query: string },
 ): KeywordSide {
@@ -51,7 +58,7 @@ export function keywordSideOf(
   const leaveOutStopWords = collection.keyword.stop_words;
   return words === undefined
     ? inTables(store, collection, { query, analyser: engine.analyser(collection), ...options })
-    : inIndex(store, words, { query, leaveOutStopWords, ...options });
+    : inIndex({ store, documentKeys }, words, { query, leaveOutStopWords, ...options });
 }
 
 /**
@@ -63,7 +70,7 @@ function requiresPhrases(query: string): boolean {
 }
 
 function inIndex(
-  store: StoreRead,
+  { store, documentKeys }: Pick<KeywordSideDeps, "store" | "documentKeys">,
   { index, analyser }: Words,
   { query: text, ...options }: KeywordOptions & { query: string; leaveOutStopWords: boolean },
 ): KeywordSide {
@@ -77,11 +84,7 @@ function inIndex(
     empty: query.words.length === 0 && query.phrases.length === 0,
     async find(scope, limit) {
       const found = index.search({ query, k: limit, ...allowedIn(scope) });
-      const documents = await store.documentsOfChunks(found.map(({ key }) => key));
-      return found.flatMap(({ key, score }) => {
-        const documentKey = documents.get(key);
-        return documentKey === undefined ? [] : [{ chunkKey: key, documentKey, score }];
-      });
+      return withDocuments(found, documentKeys);
     },
     async count(scope) {
       const keys = index.matching(query, scope.allowed);

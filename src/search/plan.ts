@@ -6,13 +6,11 @@ import { utf8Bytes } from "../lib/text.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { parseFieldPath, parseFilter, type Filter } from "../store/filter.ts";
-import type { CollectionRow, StoreRead } from "../store/store.ts";
+import type { CollectionRow } from "../store/store.ts";
 import type { GroupBy } from "./sides.ts";
-import { keywordSideOf, type KeywordSide } from "./keyword-side.ts";
+import { keywordSideOf, type KeywordSide, type KeywordSideDeps } from "./keyword-side.ts";
 
-export interface SearchDeps {
-  store: StoreRead;
-  engine: Engine;
+export interface SearchDeps extends KeywordSideDeps {
   /** Hits of a search that does not say. */
   kDefault: number;
 }

@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
+import { createDocumentKeys } from "./document-keys.ts";
 import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
 import { createFilterSets, type FilterSets } from "./filter-sets.ts";
@@ -26,19 +27,29 @@ interface Found {
 }
 
 /** The read path: plan, both sides, fuse, fill up, fetch what is shown. */
-export function createSearch(deps: SearchDeps) {
-  const { store, engine } = deps;
+export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
+  const { store, engine } = given;
+  const deps = { ...given, documentKeys: createDocumentKeys(store) };
   const filterSets = createFilterSets(store);
   return {
-    /** @throws Problem as `planSearch`; `not_ready`, `model_mismatch`, `embedding_failed` */
-    async search(collection: CollectionRow, request: SearchRequest): Promise<SearchResult> {
+    /**
+     * `degraded` leaves the semantic side of a hybrid search out. @throws Problem as `planSearch`; `not_ready`,
+     * `model_mismatch`, `embedding_failed`; `engine_lost` for a semantic search that is degraded
+     */
+    async search(
+      collection: CollectionRow,
+      request: SearchRequest,
+      { degraded = false }: { degraded?: boolean } = {},
+    ): Promise<SearchResult> {
       const start = performance.now();
+      await engine.reach(collection);
       if ((request.min_sequence ?? 0) > store.sequence) {
         throw new Problem("not_ready", "The change of min_sequence has not happened here.", {
           retryAfterMs: 1000,
         });
       }
-      const plan = planSearch(request, collection, deps);
+      const whole = planSearch(request, collection, deps);
+      const plan = degraded ? withoutMeaning(whole) : whole;
       const found = await find({ ...deps, filterSets }, plan);
       const { page, chunks } = await fetchPage(store, plan, found);
       const shown = page.flatMap((one) => {
@@ -48,16 +59,26 @@ export function createSearch(deps: SearchDeps) {
       return {
         hits: shown,
         ...(await extras({ store, filterSets }, plan, found)),
+        ...(plan === whole ? {} : { degraded: true }),
         took_ms: milliseconds(start),
         model: collection.model,
         sequence: store.sequence,
       };
     },
-    engine,
   };
 }
 
 export type Search = ReturnType<typeof createSearch>;
+
+/** What words alone can answer of a search. */
+function withoutMeaning(plan: SearchPlan): SearchPlan {
+  if (plan.mode === "semantic") {
+    throw new Problem("engine_lost", "Engines ended over this search by meaning.", {
+      retryAfterMs: 1000,
+    });
+  }
+  return plan.mode === "hybrid" ? { ...plan, mode: "keyword" } : plan;
+}
 
 async function find(deps: FindDeps, plan: SearchPlan): Promise<Found> {
   const wanted = plan.k + plan.offset;

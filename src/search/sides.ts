@@ -1,6 +1,7 @@
 import type { Engine, Neighbour } from "../engine/engine.ts";
 import { assert } from "../problems.ts";
-import type { CollectionRow, StoreRead } from "../store/store.ts";
+import type { CollectionRow } from "../store/store.ts";
+import { withDocuments, type DocumentKeys } from "./document-keys.ts";
 import type { Ranked } from "./fuse.ts";
 import type { KeywordSide, Scope } from "./keyword-side.ts";
 
@@ -29,7 +30,7 @@ export interface MeaningSearch {
 
 /** Units by meaning, best first; a document has the score of its best chunk. */
 export async function rankByMeaning(
-  { engine, store }: { engine: Engine; store: StoreRead },
+  { engine, documentKeys }: { engine: Engine; documentKeys: DocumentKeys },
   { collection, groupBy, count }: SideOptions,
   { vector, rescore, allowed }: MeaningSearch,
 ): Promise<Ranked[]> {
@@ -45,14 +46,7 @@ export async function rankByMeaning(
   for (;;) {
     const k = Math.max(1, Math.min(chunks, most));
     const found = most === 0 ? [] : nearest(k);
-    const documents = await store.documentsOfChunks(found.map((one) => one.key));
-    const ranked = bestOfEach(
-      found.flatMap(({ key, score }) => {
-        const documentKey = documents.get(key);
-        return documentKey === undefined ? [] : [{ chunkKey: key, documentKey, score }];
-      }),
-      groupBy,
-    );
+    const ranked = bestOfEach(await withDocuments(found, documentKeys), groupBy);
     if (ranked.length >= count || k >= most) return ranked.slice(0, count);
     chunks = k * 4;
   }

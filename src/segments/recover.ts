@@ -1,16 +1,22 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { getLogger } from "../telemetry/logs.ts";
-import { hashFile, readIfThere, removePath, sizeOf } from "./files.ts";
+import { readIfThere, removePath, sizeOf } from "./files.ts";
 import { MANIFEST_NAME, readManifest, type Manifest, type StoredSegment } from "./manifest.ts";
-import { RowSet } from "./row-set.ts";
-import { finishSteps } from "./run-steps.ts";
+import { openStored } from "./open-stored.ts";
+import type { Sealed } from "./sealed.ts";
 import type { Delta, OpenSegment, SegmentKind } from "./segment-kind.ts";
 
 const log = getLogger("index");
 
 /** Names what is being opened: found at a start, it says that opening it ended the process. */
 const SENTINEL_NAME = "opening.json";
+
+/** What a follower names, after opening it ended its process: the owner puts it aside at its next start. */
+const SUSPECT_NAME = /^suspect-\d+\.json$/;
+
+/** A follower's own. */
+const FOLLOWER_NAME = /^(opening|suspect)-\d+\.json$/;
 
 /** Folder, beside those of the indexes, for what is not trusted. */
 const QUARANTINE_NAME = "quarantine";
@@ -21,24 +27,21 @@ const quarantinedMax = 8;
 /** A name that only this room gives: content hash and role, or a build's folder. */
 const OWN_NAME = /^([0-9a-f]{16}\.[a-z]+|building-[\d-]+|manifest\.json\.tmp)$/;
 
-export interface RecoveredSegment<Segment> {
-  segment: Segment;
-  dead: RowSet;
-  stored: StoredSegment;
-}
-
 export interface Recovered<Segment> {
-  segments: RecoveredSegment<Segment>[];
+  segments: Sealed<Segment>[];
   /** Every change up to this number is in the segments. */
   sequence: number;
   /** Something that should be there is not: only a comparison with the database tells what is missing. */
   incomplete: boolean;
 }
 
-interface RecoverOptions<Segment extends OpenSegment> {
+/** Which manifest an index may open. */
+export interface RecoverOptions<Segment extends OpenSegment> {
   folder: string;
   kind: SegmentKind<Segment, Delta>;
+  /** Life of the database that the index follows. */
   epoch: string;
+  /** Number of the database's last change: an index that knows of later ones belongs to another life of it. */
   sequenceMax: number;
 }
 
@@ -52,13 +55,15 @@ export function recover<Segment extends OpenSegment>(
   const { folder } = options;
   mkdirSync(folder, { recursive: true });
   const suspects = readSuspects(folder);
-  const manifest = trustedManifest(options);
-  const segments: RecoveredSegment<Segment>[] = [];
+  const manifest = trustedManifest(options, (path, why) => quarantine(path, why));
+  const segments: Sealed<Segment>[] = [];
   for (const stored of manifest?.segments ?? []) {
-    const opened = openStored(options, stored, suspects);
-    if (opened !== undefined) segments.push(opened);
+    try {
+      segments.push(openStored({ ...options, sentinel: SENTINEL_NAME }, stored, suspects));
+    } catch (error) {
+      discard(folder, stored, error instanceof Error ? error.message : String(error));
+    }
   }
-  removePath(join(folder, SENTINEL_NAME));
   removeStrangers(folder, segments);
   return {
     segments,
@@ -67,24 +72,34 @@ export function recover<Segment extends OpenSegment>(
   };
 }
 
-/** Names of files whose opening did not return. */
+/** Names of files whose opening did not return, here or in a follower. */
 function readSuspects(folder: string): Set<string> {
-  const text = readIfThere(join(folder, SENTINEL_NAME));
-  return new Set(text === undefined ? [] : text.split("\n"));
+  const names = readdirSync(folder).filter(
+    (name) => name === SENTINEL_NAME || SUSPECT_NAME.test(name),
+  );
+  const suspects = new Set<string>();
+  for (const name of names) {
+    for (const file of readLines(join(folder, name))) suspects.add(file);
+    removePath(join(folder, name));
+  }
+  return suspects;
+}
+
+/** The lines of a file, none where it is not there. */
+export function readLines(path: string): string[] {
+  return readIfThere(path)?.split("\n") ?? [];
 }
 
 /** The manifest, if it is whole and of this database and these facts. */
-function trustedManifest({
-  folder,
-  kind,
-  epoch,
-  sequenceMax,
-}: RecoverOptions<OpenSegment>): Manifest | undefined {
+export function trustedManifest(
+  { folder, kind, epoch, sequenceMax }: RecoverOptions<OpenSegment>,
+  onDamaged: (path: string, why: string) => void,
+): Manifest | undefined {
   const path = join(folder, MANIFEST_NAME);
   const manifest = readManifest(path);
   if (manifest === "missing") return undefined;
   if (manifest === "damaged") {
-    quarantine(path, "its hash is not that of its content");
+    onDamaged(path, "its hash is not that of its content");
     return undefined;
   }
   const isOurs = manifest.epoch === epoch && manifest.sequence <= sequenceMax;
@@ -96,56 +111,8 @@ function trustedManifest({
   return manifest;
 }
 
-function openStored<Segment extends OpenSegment>(
-  { folder, kind }: RecoverOptions<Segment>,
-  stored: StoredSegment,
-  suspects: ReadonlySet<string>,
-): RecoveredSegment<Segment> | undefined {
-  const paths: Record<string, string> = {};
-  for (const [role, file] of Object.entries(stored.files)) {
-    paths[role] = join(folder, file.name);
-    const why = suspects.has(file.name)
-      ? "the process ended while it was opened"
-      : damageOf(paths[role], file);
-    if (why !== undefined) return discard(folder, stored, why);
-  }
-  try {
-    const segment = openGuarded(folder, () => kind.open(paths), Object.values(paths));
-    if (segment.rows !== stored.rows) {
-      segment.close();
-      return discard(folder, stored, "it has another number of rows than the manifest says");
-    }
-    const dead = new RowSet(segment.rows, Uint8Array.fromBase64(stored.dead));
-    return { segment, dead, stored };
-  } catch (error) {
-    return discard(folder, stored, error instanceof Error ? error.message : String(error));
-  }
-}
-
-/** What is wrong with a file, if anything is. */
-function damageOf(path: string, { bytes, hash }: { bytes: number; hash: string }) {
-  const size = sizeOf(path);
-  if (size < 0) return "a file is missing";
-  if (size !== bytes) return `it has ${size} bytes instead of ${bytes}`;
-  try {
-    return finishSteps(hashFile(path)) === hash ? undefined : "its hash is another one";
-  } catch (error) {
-    return `it cannot be read: ${String(error)}`;
-  }
-}
-
-/** A native library that is given bad bytes may end the process: the next start then knows what was being opened. */
-function openGuarded<T>(folder: string, open: () => T, paths: readonly string[]): T {
-  const sentinel = join(folder, SENTINEL_NAME);
-  // Not synced: it must outlive the process, and need not outlive the machine.
-  writeFileSync(sentinel, paths.map((path) => basename(path)).join("\n"));
-  const opened = open();
-  removePath(sentinel);
-  return opened;
-}
-
 /** Puts a segment's files aside. */
-function discard(folder: string, stored: StoredSegment, why: string): undefined {
+function discard(folder: string, stored: StoredSegment, why: string): void {
   for (const { name } of Object.values(stored.files)) {
     if (sizeOf(join(folder, name)) >= 0) quarantine(join(folder, name), why);
   }
@@ -159,7 +126,7 @@ function removeStrangers(folder: string, segments: readonly { stored: StoredSegm
     for (const { name } of Object.values(stored.files)) known.add(name);
   }
   for (const name of readdirSync(folder)) {
-    if (known.has(name)) continue;
+    if (known.has(name) || FOLLOWER_NAME.test(name)) continue;
     const path = join(folder, name);
     if (OWN_NAME.test(name)) removePath(path);
     else quarantine(path, "it is no file of an index");

@@ -13,19 +13,12 @@ import {
   type SealSizes,
   type Situation,
 } from "./merge-policy.ts";
-import { recover } from "./recover.ts";
+import { recover, type RecoverOptions } from "./recover.ts";
+import { LiveParts } from "./live-parts.ts";
 import { RowSet } from "./row-set.ts";
 import { runSteps } from "./run-steps.ts";
 import { reportParts, type BuildTotals, type SegmentReport } from "./report.ts";
-import {
-  adoptFiles,
-  buryLateDead,
-  pathsIn,
-  retireFiles,
-  type Frozen,
-  type Replaced,
-  type Sealed,
-} from "./sealed.ts";
+import { adoptFiles, buryLateDead, pathsIn, retireFiles, type Replaced } from "./sealed.ts";
 import type { BuildSource, Delta, OpenSegment, Parts, SegmentKind } from "./segment-kind.ts";
 
 const log = getLogger("index");
@@ -39,14 +32,11 @@ const replayedChangesMax = 20_000;
 const retryMsFirst = 1000;
 const retryMsMax = 60_000;
 
-export interface SegmentSetOptions<Segment extends OpenSegment, D extends Delta> {
-  /** The index's own folder; quarantine lies beside its parent. Made if it is missing. */
-  folder: string;
+export interface SegmentSetOptions<
+  Segment extends OpenSegment,
+  D extends Delta,
+> extends RecoverOptions<Segment> {
   kind: SegmentKind<Segment, D>;
-  /** Life of the database that the index follows. */
-  epoch: string;
-  /** Number of the database's last change: an index that knows of later ones belongs to another life of it. */
-  sequenceMax: number;
   run: RunBuild;
   /** Told after every manifest: a start would not need changes up to this number. */
   onSealed?: (sequence: number) => void;
@@ -64,15 +54,11 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
   readonly #options: SegmentSetOptions<Segment, D>;
   readonly #sizes: SealSizes;
   readonly #stop = new AbortController();
-  #sealed: Sealed<Segment>[];
-  #frozen: Frozen<D>[] = [];
-  #active: D;
+  readonly #live: LiveParts<Segment, D>;
   /** Sequence that the owner has reached, that the parts but for the active delta have, and that the manifest has. */
   #applied: number;
   #covered: number;
   #written: number;
-  /** Removals since the manifest was written. */
-  #unwritten = 0;
   #building: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
   readonly #totals: BuildTotals = { buildingRows: 0, builds: 0, builtRows: 0, builtMs: 0 };
@@ -85,10 +71,11 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     this.#options = options;
     this.#sizes = options.sizes ?? sealSizesDefault;
     const { segments, sequence, incomplete } = recover(options);
-    this.#sealed = segments;
+    this.#live = new LiveParts(segments, options.kind.createDelta());
     this.incomplete = incomplete;
-    this.#applied = this.#covered = this.#written = sequence;
-    this.#active = options.kind.createDelta();
+    this.#applied = sequence;
+    // A manifest without what was lost must not say that it has it, however soon it is written.
+    this.#covered = this.#written = incomplete ? 0 : sequence;
   }
 
   /** Every change up to this number is in the parts; the owner replays what came after. */
@@ -98,43 +85,21 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
 
   /** What a search has to look at. The same objects until the next step of a build; do not keep them. */
   parts(): Parts<Segment, D> {
-    return { sealed: this.#sealed, frozen: this.#frozen, active: this.#active };
+    return this.#live.view();
   }
 
   /** Live rows. */
   get size(): number {
-    let sum = this.#active.size;
-    for (const { delta, dead } of this.#frozen) sum += delta.size - dead.size;
-    for (const { segment, dead } of this.#sealed) sum += segment.rows - dead.size;
-    return sum;
+    return this.#live.size;
   }
 
   has(key: number): boolean {
-    if (this.#active.has(key)) return true;
-    if (this.#frozen.some(({ delta, dead }) => delta.has(key) && !dead.has(key))) return true;
-    return this.#sealed.some(({ segment, dead }) => {
-      const row = segment.rowOf(key);
-      return row >= 0 && !dead.has(row);
-    });
+    return this.#live.has(key);
   }
 
   /** True if the key was live. */
   remove(key: number): boolean {
-    if (this.#active.remove(key)) return true;
-    for (const { delta, dead } of this.#frozen) {
-      if (delta.has(key) && !dead.has(key)) {
-        dead.add(key);
-        return true;
-      }
-    }
-    for (const { segment, dead } of this.#sealed) {
-      const row = segment.rowOf(key);
-      if (row >= 0 && dead.add(row)) {
-        this.#unwritten++;
-        return true;
-      }
-    }
-    return false;
+    return this.#live.remove(key);
   }
 
   /** All changes up to this number have been made; builds that have become due are started. */
@@ -143,9 +108,10 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     // While the owner replays, commits come in before older changes: what they reach is not reached without gaps.
     if (this.#held) return;
     // Rows that were removed again may still take memory.
-    if (this.#active.size === 0 && this.#active.rows > 0)
-      this.#active = this.#options.kind.createDelta();
-    if (this.#active.size === 0 && this.#frozen.length === 0) this.#covered = this.#applied;
+    if (this.#live.active.size === 0 && this.#live.active.rows > 0)
+      this.#live.active = this.#options.kind.createDelta();
+    if (this.#live.active.size === 0 && this.#live.frozen.length === 0)
+      this.#covered = this.#applied;
     this.#consider({ idle: false });
     this.#scheduleIdle();
   }
@@ -156,35 +122,15 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     this.applied(this.#applied);
   }
 
-  /**
-   * Compares the sealed keys with the database's: `see` each that should be there, which tells whether it is; `finish`
-   * makes those dead that were not seen.
-   */
-  reconcile(): { see: (key: number) => boolean; finish: () => number } {
-    const seen = this.#sealed.map(({ segment }) => new RowSet(segment.rows));
-    return {
-      see: (key) => {
-        for (const [at, { segment, dead }] of this.#sealed.entries()) {
-          const row = segment.rowOf(key);
-          if (row >= 0 && !dead.has(row)) return seen[at]?.add(row) ?? false;
-        }
-        return this.#active.has(key);
-      },
-      finish: () => {
-        let gone = 0;
-        for (const [at, { segment, dead }] of this.#sealed.entries()) {
-          for (let row = 0; row < segment.rows; row++) {
-            if (seen[at]?.has(row) === false && dead.add(row)) gone++;
-          }
-        }
-        return gone;
-      },
-    };
+  /** As `LiveParts.reconcile`. */
+  reconcile(): ReturnType<LiveParts<Segment, D>["reconcile"]> {
+    return this.#live.reconcile();
   }
 
   /** Seals what is in memory now. Resolves when that has been tried. */
   async seal(): Promise<void> {
-    await this.settled();
+    // Not `settled`: in the turn that its return takes another build may begin.
+    while (this.#building !== undefined) await this.#building;
     const situation = this.#situation(false);
     if (this.#held || this.#stop.signal.aborted || situation.deltaRows === 0) return;
     this.#build(planSeal(situation));
@@ -194,7 +140,8 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
   /** Seals and merges until the segments are as few as can be and none has a dead row. @throws where a build fails */
   async compact(): Promise<void> {
     for (;;) {
-      await this.settled();
+      // As in `seal`.
+      while (this.#building !== undefined) await this.#building;
       if (this.#stop.signal.aborted) return;
       const plan = planCompaction(this.#situation(true));
       if (plan === undefined) break;
@@ -213,7 +160,7 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
 
   report(): SegmentReport {
     return {
-      ...reportParts(this.parts(), this.#sealed),
+      ...reportParts(this.parts(), this.#live.sealed),
       building: this.#building !== undefined,
       failures: this.#failures,
       ...this.#totals,
@@ -226,27 +173,24 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     clearTimeout(this.#timer);
     await this.#building;
     try {
-      if (!this.#held && (this.#unwritten > 0 || this.#covered > this.#written))
+      if (!this.#held && (this.#live.buried > 0 || this.#covered > this.#written))
         await this.#writeManifest();
       await this.#writing;
     } catch (error) {
       // A full disk: the next start replays from the manifest that is there.
       log.warning("index.manifest_failed", { folder: this.#options.folder, error });
     }
-    for (const { segment } of this.#sealed) segment.close();
-    this.#sealed = [];
-    this.#frozen = [];
-    this.#active = this.#options.kind.createDelta();
+    this.#live.clear(this.#options.kind.createDelta());
   }
 
   #situation(idle: boolean): Situation {
-    const segments = this.#sealed.map(({ segment, dead }) => ({
+    const segments = this.#live.sealed.map(({ segment, dead }) => ({
       rows: segment.rows,
       dead: dead.size,
     }));
-    const frozenRows = this.#frozen.reduce((sum, { delta }) => sum + delta.size, 0);
-    const deltaRows = this.#active.rows + frozenRows;
-    const deltaBytes = this.#active.bytes;
+    const frozenRows = this.#live.frozen.reduce((sum, { delta }) => sum + delta.size, 0);
+    const deltaRows = this.#live.active.rows + frozenRows;
+    const deltaBytes = this.#live.active.bytes;
     return { deltaRows, deltaBytes, segments, sizes: this.#sizes, idle };
   }
 
@@ -287,14 +231,16 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
 
   async #buildOne({ seal, merge }: BuildPlan): Promise<void> {
     const start = performance.now();
-    if (seal && this.#active.size > 0) this.#freeze();
-    const merged = merge.flatMap((at) => this.#sealed[at] ?? []);
+    if (seal && this.#live.active.size > 0) {
+      this.#live.freeze(this.#applied, this.#options.kind.createDelta());
+    }
+    const merged = merge.flatMap((at) => this.#live.sealed[at] ?? []);
     const deadBefore = merged.map(
       ({ segment, dead }) => new RowSet(segment.rows, dead.bits.slice()),
     );
     const folder = join(this.#options.folder, `building-${process.pid}-${++this.#buildNumber}`);
     // What was frozen stays so after a failure; then it goes into the next build whatever that one is for.
-    const frozen = [...this.#frozen];
+    const frozen = [...this.#live.frozen];
     mkdirSync(join(folder, "new"), { recursive: true });
     try {
       const sources: BuildSource[] = merged.map(({ stored, segment }, at) => ({
@@ -331,26 +277,22 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     }
   }
 
-  #freeze(): void {
-    this.#frozen.push({ delta: this.#active, dead: new Set(), sequence: this.#applied });
-    this.#active = this.#options.kind.createDelta();
-  }
-
   /** Takes a built segment over in the place of what went into it, whose files stay until the disk knows. */
   async #adopt(built: BuiltSegment, replaced: Replaced<Segment, D>): Promise<void> {
     const added = built.rows === 0 ? undefined : adoptFiles(this.#options, built);
     const old = new Set(replaced.merged);
     if (added !== undefined) buryLateDead(added, replaced);
-    this.#sealed = [
-      ...this.#sealed.filter((sealed) => !old.has(sealed)),
+    this.#live.sealed = [
+      ...this.#live.sealed.filter((sealed) => !old.has(sealed)),
       ...(added ? [added] : []),
     ];
-    this.#frozen = this.#frozen.filter((frozen) => !replaced.frozen.includes(frozen));
+    this.#live.frozen = this.#live.frozen.filter((frozen) => !replaced.frozen.includes(frozen));
     const last = replaced.frozen.at(-1);
-    if (last !== undefined && this.#frozen.length === 0) this.#covered = last.sequence;
-    if (this.#active.size === 0 && this.#frozen.length === 0) this.#covered = this.#applied;
+    if (last !== undefined && this.#live.frozen.length === 0) this.#covered = last.sequence;
+    if (this.#live.active.size === 0 && this.#live.frozen.length === 0)
+      this.#covered = this.#applied;
     await this.#writeManifest();
-    retireFiles(this.#options.folder, replaced.merged, this.#sealed);
+    retireFiles(this.#options.folder, replaced.merged, this.#live.sealed);
   }
 
   /** Writes what is sealed down, one write after the other. */
@@ -364,12 +306,12 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
   async #writeAfter(previous: Promise<void> | undefined): Promise<void> {
     await previous;
     const { folder, kind, epoch, onSealed } = this.#options;
-    const segments = this.#sealed.map(({ stored, dead }) => ({
+    const segments = this.#live.sealed.map(({ stored, dead }) => ({
       ...stored,
       dead: Buffer.from(dead.bits).toString("base64"),
     }));
     const sequence = this.#covered;
-    this.#unwritten = 0;
+    this.#live.buried = 0;
     const manifest = { format: 1 as const, epoch, facts: kind.facts, sequence, segments };
     await writeManifest(join(folder, MANIFEST_NAME), manifest);
     this.#written = sequence;

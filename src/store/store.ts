@@ -138,9 +138,6 @@ export interface Commit {
   /** The collection's last index log entry. */
   indexSequence: number;
   chunksRemoved: readonly number[];
-  /** Words that came, in the order of the log. */
-  texts: readonly ChunkText[];
-  vectors: readonly { key: number; vector: Float32Array }[];
   chunksAdded: number;
   /** Chunks added without a vector. */
   chunksPending: number;

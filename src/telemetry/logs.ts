@@ -10,7 +10,17 @@ import {
 import { getPrettyFormatter } from "@logtape/pretty";
 import { logFormatOf, logLevelOf, type Config, type LogLevel } from "../config.ts";
 import { VERSION } from "../version.ts";
-import type { LineSink } from "./line-sink.ts";
+/** Where finished lines go. */
+interface LineTaker {
+  push(line: string): void;
+}
+
+let lines: LineTaker | undefined;
+
+/** Writes a line that another process of this program has made. */
+export function forwardLine(line: string): void {
+  lines?.push(line);
+}
 
 const LEVELS: Readonly<Record<LogLevel, LogTapeLevel>> = {
   debug: "debug",
@@ -26,8 +36,9 @@ const LEVELS: Readonly<Record<LogLevel, LogTapeLevel>> = {
  */
 export async function configureLogging(
   config: Pick<Config, "environment" | "logFormat" | "logLevel">,
-  sink: LineSink,
+  sink: LineTaker,
 ): Promise<void> {
+  lines = sink;
   const format =
     logFormatOf(config) === "json"
       ? jsonLine(config.environment)

@@ -152,11 +152,14 @@ export class VectorSegment implements OpenSegment {
   }
 
   #offerFromScan(top: TopK, { vector, k, allowed }: VectorSearch, dead: RowSet): void {
+    const startNs = Bun.nanoseconds();
     if (allowed === undefined) {
       offerTop(top, this.#scan(this.#file, { query: vector, k, skipped: dead }));
+      const rows = (this.rows - dead.size) * wholeScanShare;
+      // Learnt from like any other: what the graph cost in a bad spell would else never be forgotten.
+      this.#costs.scanTook(Bun.nanoseconds() - startNs, { lookUps: 0, rows });
       return;
     }
-    const startNs = Bun.nanoseconds();
     const rows = this.#file.allowedRows(allowed).filter((row) => !dead.has(row));
     offerRows(top, this.#file, { rows, query: vector });
     const lookUps = Math.min(allowed.size, this.rows);

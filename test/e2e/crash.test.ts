@@ -62,7 +62,8 @@ test(
   "the embedding process is killed in the middle of its work: the server answers and completes it",
   async () => {
     using dir = tempDir();
-    const env = { LOG_LEVEL: "debug" };
+    // One engine of each kind, so that the one that is killed has the work.
+    const env = { LOG_LEVEL: "debug", ENGINES: "1" };
     await using server = await startServerProgram("db", { cwd: dir.path, env });
     await createCollection(server, "all-MiniLM-L6-v2");
     const documents = Array.from({ length: 100 }, (_, n) => `n${n}`).map(

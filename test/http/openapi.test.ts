@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { createCollections } from "../../src/collections/collections.ts";
+import { embedderOf } from "../../src/boot/embed-texts.ts";
+import { prepareDocuments } from "../../src/documents/prepare.ts";
 import { createDocuments } from "../../src/documents/documents.ts";
 import { createIdempotency } from "../../src/documents/idempotency.ts";
-import { Engine } from "../../src/engine/engine.ts";
+import { openLocalEngines } from "../../src/engine/engines.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createMaintenance } from "../../src/maintenance/maintenance.ts";
 import { createSearch } from "../../src/search/search.ts";
@@ -151,16 +153,26 @@ describe("/api/openapi.json", () => {
   test("lists exactly the routes that the app has, and those of the contract", async () => {
     using dir = tempDir();
     await using store = await LocalStore.open(dir.path);
-    await using engine = await Engine.open(store, engineOptions(dir.path));
+    await using engines = await openLocalEngines(store, engineOptions(dir.path));
+    const { engine } = engines;
+    const { tokenCounter, embedTexts } = embedderOf(engine.models);
     const app = createApp({
       store,
-      engine,
-      collections: createCollections({ store, engine, defaultModel: "static-256" }),
-      documents: createDocuments({ store, engine }),
+      engines,
+      collections: createCollections({ store, engines, defaultModel: "static-256" }),
+      documents: createDocuments({
+        store,
+        engines,
+        prepare: async (inputs, { collection, ids }) => {
+          const countTokens = await tokenCounter(collection.model);
+          return prepareDocuments(inputs, { ids, collection, countTokens });
+        },
+      }),
       idempotency: createIdempotency(store),
       search: createSearch({ store, engine, kDefault: 10 }),
-      maintenance: createMaintenance({ store, engine }),
-      lifecycle: { state: "ready" },
+      embedTexts,
+      maintenance: createMaintenance({ store, engines }),
+      lifecycle: { state: "ready", steps: [] },
     });
     const routes = app.routes
       .filter((route) => !HIDDEN.includes(route.path))

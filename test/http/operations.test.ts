@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { LiveSchema, ReadySchema, VersionSchema } from "../../src/contract/health.ts";
 import { latencyStatus } from "../../src/http/routes/operations.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import { eventually } from "../support/process.ts";
 import { startServer } from "../support/server.ts";
 import { createRules, read, writeRules } from "./answers.ts";
 
@@ -30,8 +31,11 @@ test("a ready server says how database, index and embedder are", async () => {
   expect(fresh.checks.database.latency_ms).toBeGreaterThanOrEqual(0);
   await createRules(server);
   await writeRules(server, [{ text: "red flag" }, { text: "green flag" }]);
-  const filled = read(ReadySchema, await server.call("GET /health/ready"));
-  expect(filled.checks.index.vectors).toBe(2);
+  // A probe tells how an index is at the moment, and waits for nothing that it has yet to follow.
+  await eventually("the index has both vectors", async () => {
+    const filled = read(ReadySchema, await server.call("GET /health/ready"));
+    return filled.checks.index.vectors === 2 ? true : undefined;
+  });
   await server.call("DELETE /api/v1/collections/rules");
   const emptied = read(ReadySchema, await server.call("GET /health/ready"));
   expect(emptied.checks.index.vectors).toBe(0);

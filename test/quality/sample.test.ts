@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
-import { openProgram } from "../../src/boot.ts";
+import { openProgram } from "../../src/boot/program.ts";
 import { parseConfig } from "../../src/config.ts";
 import { SearchResultSchema } from "../../src/contract/search.ts";
 import { findFiles } from "../../src/ingest/find-files.ts";

@@ -2,7 +2,7 @@ import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { serve } from "../../src/boot.ts";
+import { serve } from "../../src/boot/serve.ts";
 import { parseConfig } from "../../src/config.ts";
 import { LineSink } from "../../src/telemetry/line-sink.ts";
 import { configureLogging } from "../../src/telemetry/logs.ts";

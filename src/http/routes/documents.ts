@@ -10,16 +10,14 @@ import {
   UpsertDocumentsSchema,
   UpsertResultSchema,
 } from "../../contract/documents.ts";
-import { ListQuerySchema, NameSchema, pageOf } from "../../contract/shared.ts";
+import { NameSchema } from "../../contract/shared.ts";
 import type { Documents } from "../../documents/documents.ts";
 import type { Idempotency } from "../../documents/idempotency.ts";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { CollectionRow } from "../../store/store.ts";
-import { decodeCursor, pageLimit, toPage } from "../cursor.ts";
 import { isNdjson } from "../ndjson.ts";
 import { shapeProblem } from "../problem-response.ts";
-import { parseJsonText } from "../read-body.ts";
 import { scopeOf } from "../request-scope.ts";
 import { upsertStream } from "../upsert-stream.ts";
 
@@ -74,25 +72,6 @@ export const documentRoutes = (deps: DocumentRouteDeps) =>
         query: WaitSchema,
         response: { 200: UpsertResultSchema },
         detail: upsertDetail,
-      },
-    )
-    .get(
-      "",
-      async ({ params: { name }, query }) => {
-        const collection = await deps.collections.require(name);
-        const limit = pageLimit(query.limit);
-        const filter = query.filter === undefined ? undefined : parseJsonText(query.filter);
-        const page = { filter, after: decodeCursor(query.cursor), limit: limit + 1 };
-        return toPage(await deps.documents.list(collection, page), limit, (item) => item.id);
-      },
-      {
-        params,
-        query: Type.Composite([
-          ListQuerySchema,
-          Type.Object({ filter: Type.Optional(Type.String({ description: "A filter as JSON" })) }),
-        ]),
-        response: { 200: pageOf(DocumentSchema) },
-        detail,
       },
     )
     .get(

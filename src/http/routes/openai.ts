@@ -4,21 +4,26 @@ import {
   EmbeddingsResponseSchema,
   ModelsResponseSchema,
 } from "../../contract/embeddings.ts";
-import type { CountTokens } from "../../embedding/embedder.ts";
-import type { Engine } from "../../engine/engine.ts";
+import { findModel, installedModels } from "../../engine/engine.ts";
 import { utf8Bytes } from "../../lib/text.ts";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 
 const detail = { tags: ["OpenAI-compatible"] };
 
+/** Embeds texts and counts their tokens, wherever the model is loaded. */
+export type EmbedTexts = (
+  model: string,
+  texts: readonly string[],
+) => Promise<{ vectors: (Float32Array | undefined)[]; tokens: number }>;
+
 /** Embeddings and models in OpenAI's shapes, so that their clients work unchanged. */
-export const openAiRoutes = ({ engine }: { engine: Engine }) =>
+export const openAiRoutes = ({ embedTexts }: { embedTexts: EmbedTexts }) =>
   new Elysia({ name: "openai-routes", prefix: "/v1" })
     .post(
       "/embeddings",
       async ({ body }) => {
-        const model = engine.model(body.model);
+        const model = findModel(body.model);
         if (body.dimensions !== undefined && body.dimensions !== model.dimensions) {
           throw new Problem(
             "dimensions_mismatch",
@@ -29,14 +34,13 @@ export const openAiRoutes = ({ engine }: { engine: Engine }) =>
           );
         }
         const texts = checkTexts(body.input);
-        const vectors = await engine.embed(model, texts);
+        const { vectors, tokens } = await embedTexts(model.name, texts);
         const encode = body.encoding_format === "base64" ? toBase64 : toNumbers;
         const data = vectors.map((vector, index) => ({
           object: "embedding" as const,
           index,
           embedding: encode(known(vector, index)),
         }));
-        const tokens = countAll(await engine.tokenCounter(model.name), texts);
         return {
           object: "list" as const,
           data,
@@ -55,7 +59,7 @@ export const openAiRoutes = ({ engine }: { engine: Engine }) =>
       "/models",
       () => ({
         object: "list" as const,
-        data: engine.models().map((model) => ({
+        data: installedModels().map((model) => ({
           id: model.name,
           object: "model" as const,
           created: 0,
@@ -100,8 +104,4 @@ function toNumbers(vector: Float32Array): number[] {
 /** float32, little endian, as OpenAI's. */
 function toBase64(vector: Float32Array): string {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
-}
-
-function countAll(countTokens: CountTokens, texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + countTokens(text), 0);
 }

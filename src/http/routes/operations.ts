@@ -1,11 +1,13 @@
 import { Elysia } from "elysia";
 import { Type } from "@sinclair/typebox";
-import { LiveSchema, ReadySchema, VersionSchema } from "../../contract/health.ts";
-import type { Engine } from "../../engine/engine.ts";
+import { LiveSchema, ReadySchema, StartupSchema, VersionSchema } from "../../contract/health.ts";
+import type { Engines } from "../../engine/engines.ts";
+import type { IndexReport } from "../../engine/collection-index.ts";
 import { isProblemCode, PROBLEMS, Problem } from "../../problems.ts";
 import type { StoreRead } from "../../store/store.ts";
 import { VERSION } from "../../version.ts";
 import type { Lifecycle } from "../lifecycle.ts";
+import { startup } from "../starting.ts";
 
 /** A database slower than this is degraded; slower than ten times this, unhealthy. */
 const LATENCY_MS_DEGRADED = 100;
@@ -15,7 +17,7 @@ const detail = { tags: ["Operations"] };
 
 export interface OperationsDeps {
   store: StoreRead;
-  engine: Engine;
+  engines: Pick<Engines, "reports">;
   lifecycle: Lifecycle;
 }
 
@@ -38,6 +40,10 @@ export const operationsRoutes = (deps: OperationsDeps) =>
       },
       { response: { 200: ReadySchema, 503: ReadySchema }, detail },
     )
+    .get("/health/startup", () => startup(deps.lifecycle), {
+      response: { 200: StartupSchema },
+      detail,
+    })
     .get("/version", () => VERSION, { response: { 200: VersionSchema }, detail })
     .get(
       "/problems/:code",
@@ -61,11 +67,11 @@ export const operationsRoutes = (deps: OperationsDeps) =>
       },
     );
 
-async function checkReadiness({ store, engine, lifecycle }: OperationsDeps) {
+async function checkReadiness({ store, engines, lifecycle }: OperationsDeps) {
   const start = performance.now();
   const timestamp = new Date().toISOString();
   const database = await checkDatabase(store);
-  const index = indexCheck(engine);
+  const index = indexCheck(await engines.reports());
   const pending = database.responsive ? await store.pendingTotal() : 0;
   const serving = lifecycle.state === "ready" && database.status !== "unhealthy";
   return {
@@ -85,11 +91,10 @@ async function checkReadiness({ store, engine, lifecycle }: OperationsDeps) {
 }
 
 /** An index that is being made again answers with what it has so far. */
-function indexCheck(engine: Engine) {
-  const reports = engine.indexReports();
+function indexCheck(reports: readonly IndexReport[]) {
   const degraded = reports.some(({ catchingUp, failures }) => catchingUp || failures > 0);
   const status = degraded ? ("degraded" as const) : ("healthy" as const);
-  return { status, vectors: engine.vectors };
+  return { status, vectors: reports.reduce((sum, { vectors }) => sum + vectors, 0) };
 }
 
 async function checkDatabase(store: StoreRead) {

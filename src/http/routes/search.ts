@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import type { Collections } from "../../collections/collections.ts";
+import type { CollectionReads } from "../../collections/collections.ts";
 import {
   MultiSearchResultSchema,
   MultiSearchSchema,
@@ -12,39 +12,42 @@ import { JsonObjectSchema, NameSchema } from "../../contract/shared.ts";
 import { Value } from "@sinclair/typebox/value";
 import { Problem } from "../../problems.ts";
 import type { Search } from "../../search/search.ts";
+import { scopeOf } from "../request-scope.ts";
 import { parseJsonText } from "../read-body.ts";
 
 const params = Type.Object({ name: NameSchema });
 const detail = { tags: ["Search"] };
 
-/** Search one collection, by body or by query string, or several at once. */
-export const searchRoutes = ({
-  collections,
-  search,
-}: {
-  collections: Collections;
+export interface SearchRouteDeps {
+  collections: CollectionReads;
   search: Search;
-}) =>
+}
+
+/** Search one collection, by body or by query string, or several at once. */
+export const searchRoutes = ({ collections, search }: SearchRouteDeps) =>
   new Elysia({ name: "search-routes", prefix: "/api/v1" })
     .post(
       "/collections/:name/search",
-      async ({ params: { name }, body }) => search.search(await collections.require(name), body),
+      async ({ params: { name }, body, request }) =>
+        search.search(await collections.require(name), body, scopeOf(request)),
       { params, parse: "json", body: SearchSchema, response: { 200: SearchResultSchema }, detail },
     )
     .get(
       "/collections/:name/search",
-      async ({ params: { name }, query: { q, filter, ...rest } }) => {
+      async ({ params: { name }, query: { q, filter, ...rest }, request }) => {
         const parsed = filter === undefined ? {} : { filter: filterOf(filter) };
-        return search.search(await collections.require(name), { query: q, ...rest, ...parsed });
+        const asked = { query: q, ...rest, ...parsed };
+        return search.search(await collections.require(name), asked, scopeOf(request));
       },
       { params, query: SearchQuerySchema, response: { 200: SearchResultSchema }, detail },
     )
     .post(
       "/search/multi",
-      async ({ body }) => {
+      async ({ body, request }) => {
         const results = [];
-        for (const { collection, ...request } of body.searches) {
-          results.push(await search.search(await collections.require(collection), request));
+        for (const { collection, ...asked } of body.searches) {
+          const row = await collections.require(collection);
+          results.push(await search.search(row, asked, scopeOf(request)));
         }
         return { results };
       },

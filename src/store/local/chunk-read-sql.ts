@@ -26,7 +26,7 @@ export function chunkReadSql({ db, keep }: Connection) {
   );
 
   return {
-    chunksMatching(collectionKey: number, filter: Filter): Set<number> {
+    chunksMatching: (collectionKey: number, filter: Filter): Set<number> => {
       const only = andFilter(filter);
       using select = db.prepare<{ key: number }, (string | number)[]>(
         `SELECT c.key FROM documents d JOIN chunks c ON c.document_key = d.key WHERE d.collection_key = ?${only.sql}`,
@@ -41,7 +41,8 @@ export function chunkReadSql({ db, keep }: Connection) {
           .all(JSON.stringify(keys))
           .map((row) => [row.chunkKey, { ...row, metadata: JSON.parse(row.metadata) }]),
       ),
-    pending: (after: number, limit: number): PendingChunk[] => pending.all(after, limit),
+    pending: ({ after, limit }: { after: number; limit: number }): PendingChunk[] =>
+      pending.all(after, limit),
     pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
     vectors: (keys: readonly number[]): { key: number; vector: Float32Array }[] =>
       vectors

@@ -31,11 +31,11 @@ export function documentReadSql({ db, keep }: Connection) {
     return statement.all(...values);
   };
   return {
-    document(collectionKey: number, id: string): DocumentRow | undefined {
+    document: (collectionKey: number, id: string): DocumentRow | undefined => {
       const row = one.get(collectionKey, id);
       return row === null ? undefined : toDocument(row);
     },
-    documents({ collectionKey, filter, after, limit }: DocumentPage): DocumentRow[] {
+    documents: ({ collectionKey, filter, after, limit }: DocumentPage): DocumentRow[] => {
       const only = andFilter(filter);
       const rows = query<StoredDocument>(
         `SELECT ${DOCUMENT_COLUMNS} FROM documents d WHERE d.collection_key = ? AND d.id > ?${only.sql}
@@ -44,15 +44,15 @@ export function documentReadSql({ db, keep }: Connection) {
       );
       return rows.map(toDocument);
     },
-    countDocuments(collectionKey: number, filter?: Filter): number {
+    countDocuments: (collectionKey: number, filter?: Filter): number => {
       const only = andFilter(filter);
       const sql = `SELECT count(*) AS count FROM documents d WHERE d.collection_key = ?${only.sql}`;
       return query<{ count: number }>(sql, [collectionKey, ...only.values])[0]?.count ?? 0;
     },
-    documentsMatching(
+    documentsMatching: (
       collectionKey: number,
       { filter, without, limit }: { filter?: Filter; without: readonly number[]; limit: number },
-    ): { documentKey: number; chunkKey: number }[] {
+    ): { documentKey: number; chunkKey: number }[] => {
       const only = andFilter(filter);
       return query(
         `SELECT d.key AS documentKey, (SELECT min(c.key) FROM chunks c WHERE c.document_key = d.key) AS chunkKey
@@ -61,10 +61,10 @@ export function documentReadSql({ db, keep }: Connection) {
         [collectionKey, ...only.values, JSON.stringify(without), limit],
       );
     },
-    facet(
+    facet: (
       collectionKey: number,
       { path, filter, limit }: { path: readonly string[]; filter?: Filter; limit: number },
-    ): { value: unknown; count: number }[] {
+    ): { value: unknown; count: number }[] => {
       const only = andFilter(filter);
       const rows = query<{ value: string; count: number }>(
         `SELECT e.value AS value, count(DISTINCT e.key) AS count FROM (

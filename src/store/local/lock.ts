@@ -17,13 +17,11 @@ export interface Holder {
  */
 export class DataLock implements Disposable {
   readonly #db: Database;
-  readonly #path: string;
-  readonly #holder: Holder;
+  readonly #folder: string;
 
-  private constructor(db: Database, path: string, holder: Holder) {
+  private constructor(db: Database, folder: string) {
     this.#db = db;
-    this.#path = path;
-    this.#holder = holder;
+    this.#folder = folder;
   }
 
   /** @throws Problem `data_locked` that names the holder */
@@ -37,34 +35,41 @@ export class DataLock implements Disposable {
       if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") throw lockedProblem(folder);
       throw error;
     }
-    const holder = { pid: process.pid, url: null, started_at: new Date().toISOString() };
-    const lock = new DataLock(db, join(folder, "holder.json"), holder);
-    lock.announce(null);
-    return lock;
-  }
-
-  /** Tells others where this process listens. */
-  announce(url: string | null): void {
-    const temporary = `${this.#path}.tmp`;
-    writeFileSync(temporary, `${JSON.stringify({ ...this.#holder, url })}\n`);
-    renameSync(temporary, this.#path);
+    writeHolder(folder, { pid: process.pid, url: null, started_at: new Date().toISOString() });
+    return new DataLock(db, folder);
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#path, { force: true });
+    rmSync(holderPath(this.#folder), { force: true });
     this.#db.run("ROLLBACK");
     this.#db.close();
   }
 }
 
+/** Tells others where this process, which holds the folder, listens. */
+export function announceUrl(folder: string, url: string): void {
+  const startedAt = readHolder(folder)?.started_at ?? new Date().toISOString();
+  writeHolder(folder, { pid: process.pid, url, started_at: startedAt });
+}
+
 /** What the last holder of a folder said of itself; it may be gone. */
 export function readHolder(folder: string): Holder | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(join(folder, "holder.json"), "utf8"));
+    const value: unknown = JSON.parse(readFileSync(holderPath(folder), "utf8"));
     return isHolder(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function holderPath(folder: string): string {
+  return join(folder, "holder.json");
+}
+
+function writeHolder(folder: string, holder: Holder): void {
+  const path = holderPath(folder);
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(holder)}\n`);
+  renameSync(`${path}.tmp`, path);
 }
 
 function isHolder(value: unknown): value is Holder {

@@ -1,12 +1,25 @@
 import { Database, SQLiteError, type SQLQueryBindings } from "bun:sqlite";
+import { existsSync } from "node:fs";
 import { Problem } from "../../problems.ts";
-import { refuseNewer } from "./migrations.ts";
+import { refuseNewer, SCHEMA_VERSION } from "./migrations.ts";
 
 /**
- * Opens the data: WAL, every commit synced to disk before it returns, foreign keys held.
+ * What a COMMIT outlives. `full`: it is synced to disk before it returns, and outlives a power cut. `relaxed`: a power
+ * cut or a crash of the machine may lose the last commits, though never a part of one; a crash of this process loses
+ * none.
+ */
+export type Durability = "full" | "relaxed";
+
+/** Sets what the next commits outlive. */
+export function setDurability(db: Database, durability: Durability): void {
+  db.run(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`);
+}
+
+/**
+ * Opens the data to be written: WAL, foreign keys held.
  * @throws Problem `data_damaged` where the file is no database, `schema_newer`
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, durability: Durability = "full"): Database {
   const db = new Database(path, { create: true, strict: true });
   try {
     // Before anything is written: data of a newer version stays as it is.
@@ -14,7 +27,7 @@ export function openDatabase(path: string): Database {
     // Only a new file takes it: freed pages can then be given back in small steps.
     if (isNew(db)) db.run("PRAGMA auto_vacuum = INCREMENTAL");
     db.run("PRAGMA journal_mode = WAL");
-    db.run("PRAGMA synchronous = FULL");
+    setDurability(db, durability);
     db.run("PRAGMA foreign_keys = ON");
     db.run("PRAGMA busy_timeout = 5000");
     db.run("PRAGMA temp_store = MEMORY");
@@ -25,6 +38,33 @@ export function openDatabase(path: string): Database {
     throw toProblem(error);
   }
   return db;
+}
+
+/**
+ * Opens data that another connection writes, for reading only.
+ * @throws Problem `not_ready` where there is no database or its schema is an older one, `schema_newer`, `data_damaged`
+ */
+export function openReadOnly(path: string): Database {
+  if (!existsSync(path)) throw new Problem("not_ready", "The data directory has no database yet.");
+  let db: Database | undefined;
+  try {
+    db = new Database(path, { readonly: true, strict: true });
+    const version = refuseNewer(db);
+    if (version < SCHEMA_VERSION) {
+      throw new Problem(
+        "not_ready",
+        `The data has schema ${version} and is read with schema ${SCHEMA_VERSION}: whoever writes it has to migrate it first.`,
+      );
+    }
+    db.run("PRAGMA busy_timeout = 5000");
+    db.run("PRAGMA temp_store = MEMORY");
+    // A process may have several such connections, and the pages are in the system's cache too.
+    db.run("PRAGMA cache_size = -16384");
+    return db;
+  } catch (error) {
+    db?.close();
+    throw toProblem(error);
+  }
 }
 
 function isNew(db: Database): boolean {

@@ -8,8 +8,8 @@ import { withVector } from "../store/fixtures.ts";
 const STATIC = modelInfo("static-256");
 
 async function open() {
-  const { store, engine, ...rest } = await openEngine();
-  const collections = createCollections({ store, engine, defaultModel: "static-256" });
+  const { store, engines, engine, ...rest } = await openEngine();
+  const collections = createCollections({ store, engines, defaultModel: "static-256" });
   return { ...rest, store, engine, collections };
 }
 
@@ -55,6 +55,7 @@ describe("a new collection", () => {
     const row = await collections.require("own");
     expect(row.modelSha256).toBeNull();
     await store.writeDocuments(row.key, [withVector("a", [1, 0])]);
+    await engine.reach(row);
     expect(engine.vectorsOf(row)).toBe(1);
   });
 
@@ -123,7 +124,7 @@ describe("collections", () => {
     await collections.drop(row);
     for (const name of ["own", "live"])
       expect((await problemOf(() => collections.require(name))).code).toBe("collection_not_found");
-    expect(engine.vectors).toBe(0);
+    expect(engine.indexReports()).toEqual([]);
     const fresh = await collections.create({ name: "own", model: "none", dimensions: 3 });
     expect(fresh).toMatchObject({ dimensions: 3, documents: 0, aliases: [] });
   });

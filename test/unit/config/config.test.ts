@@ -43,6 +43,9 @@ describe("parseConfig", () => {
       collectionMemoryMegabytes: 0,
       diskFreeMegabytes: 256,
       engines: undefined,
+      requestTimeoutSeconds: 30,
+      durability: "full",
+      writeTransactionDocuments: 100,
       drainTimeoutSeconds: 30,
     });
   });
@@ -66,6 +69,9 @@ describe("parseConfig", () => {
         COLLECTION_MEMORY_MB: "512",
         DISK_FREE_MIN_MB: "0",
         ENGINES: "3",
+        REQUEST_TIMEOUT: "5",
+        DURABILITY: "Relaxed",
+        WRITE_TRANSACTION_DOCUMENTS: "1",
         DRAIN_TIMEOUT: "0",
       }),
     ).toEqual({
@@ -85,6 +91,9 @@ describe("parseConfig", () => {
       collectionMemoryMegabytes: 512,
       diskFreeMegabytes: 0,
       engines: 3,
+      requestTimeoutSeconds: 5,
+      durability: "relaxed",
+      writeTransactionDocuments: 1,
       drainTimeoutSeconds: 0,
     });
   });

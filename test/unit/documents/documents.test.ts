@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createDocuments } from "../../../src/documents/documents.ts";
-import { Engine } from "../../../src/engine/engine.ts";
+import { createDocuments, type DocumentsDeps } from "../../../src/documents/documents.ts";
+import { prepareDocuments } from "../../../src/documents/prepare.ts";
+import type { Engine } from "../../../src/engine/engine.ts";
+import { openLocalEngines, type LocalEngines } from "../../../src/engine/engines.ts";
 import { limits } from "../../../src/limits.ts";
 import { Problem } from "../../../src/problems.ts";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
-import type { NewCollection } from "../../../src/store/store.ts";
+import type { CollectionRow, NewCollection, Store } from "../../../src/store/store.ts";
 import { engineOptions } from "../../support/engine.ts";
 import { EMBEDDED, openEngine, SOON_MS } from "../engine/fixtures.ts";
 import { problemOf } from "../problems/problem-of.ts";
@@ -14,10 +16,26 @@ import { COLLECTION } from "../store/fixtures.ts";
 import { canMount, smallDisk } from "../store/small-disk.ts";
 
 async function open(collection: NewCollection) {
-  const { store, engine, ...rest } = await openEngine();
+  const { store, engines, engine, ...rest } = await openEngine();
   const row = await store.createCollection(collection);
-  await engine.openCollection(row);
-  return { ...rest, store, engine, row, documents: createDocuments({ store, engine }) };
+  await engines.openCollection(row);
+  return { ...rest, store, engine, row, documents: documentsOf(store, engines) };
+}
+
+/** The feature, with models in this process. */
+function documentsOf(store: Store, engines: LocalEngines) {
+  const { models } = engines.engine;
+  const prepare: DocumentsDeps["prepare"] = async (inputs, { collection, ids: own }) => {
+    const { countTokens } = await models.open(collection.model);
+    return prepareDocuments(inputs, { ids: own, collection, countTokens });
+  };
+  return createDocuments({ store, engines, prepare });
+}
+
+/** Vectors that can be found once all that was committed can be. */
+async function vectorsOf(engine: Engine, row: CollectionRow): Promise<number> {
+  await engine.reach(row);
+  return engine.vectorsOf(row);
 }
 
 const ids = (list: readonly { id: string | null }[]) => list.map(({ id }) => id);
@@ -108,7 +126,7 @@ describe("upsert", () => {
     await documents.caughtUp(AbortSignal.timeout(SOON_MS));
     expect(await documents.pending(row)).toBe(0);
     expect(await documents.get(row, "a")).toMatchObject({ chunks: 2, pending_embeddings: 0 });
-    expect(engine.vectorsOf(row)).toBe(2);
+    expect(await vectorsOf(engine, row)).toBe(2);
   });
 
   test("into a collection that is dropped meanwhile finds no collection", async () => {
@@ -126,10 +144,10 @@ describe("upsert", () => {
   test.skipIf(!canMount)("tells what was written before the disk was full", async () => {
     using disk = smallDisk(3072);
     await using store = await LocalStore.open(disk.path);
-    await using engine = await Engine.open(store, engineOptions(disk.path));
+    await using engines = await openLocalEngines(store, engineOptions(disk.path));
     const row = await store.createCollection(COLLECTION);
-    await engine.openCollection(row);
-    const documents = createDocuments({ store, engine });
+    await engines.openCollection(row);
+    const documents = documentsOf(store, engines);
     const { bavail, bsize } = statfsSync(disk.path);
     writeFileSync(join(disk.path, "ballast"), Buffer.alloc(bavail * bsize - 600_000));
     const inputs = Array.from({ length: 300 }, (_, index) => ({
@@ -181,9 +199,9 @@ describe("documents", () => {
     await documents.upsert(row, inputs);
     expect(await documents.deleteMatching(row, { even: true })).toBe(125);
     expect(await documents.deleteMatching(row, { even: true })).toBe(0);
-    expect(engine.vectorsOf(row)).toBe(125);
+    expect(await vectorsOf(engine, row)).toBe(125);
     expect(await documents.deleteMatching(row, {})).toBe(125);
-    expect(engine.vectorsOf(row)).toBe(0);
+    expect(await vectorsOf(engine, row)).toBe(0);
     expect(documents.sequence()).toBe(500);
   });
 

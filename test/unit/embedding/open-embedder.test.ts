@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createEmbeddingCache } from "../../../src/embedding/embedding-cache.ts";
 import {
   builtInModels,
   readModelFile,
@@ -85,6 +86,17 @@ describe("openEmbedder", () => {
       expect(embedder.countTokens("how do I reset my password")).toBe(6);
       expect((await embedder.embed(["river"]))[0]).toHaveLength(info.dimensions);
     }
+  });
+
+  test("answers recent texts from a cache where that is worth it: of the transformer, not of the table", async () => {
+    const cache = createEmbeddingCache(1_000_000);
+    await using transformer = await openEmbedder("all-MiniLM-L6-v2", cache);
+    const first = await transformer.embed(["river"]);
+    expect(await transformer.embed(["river"])).toEqual(first);
+    expect(cache.report()).toMatchObject({ hits: 1, misses: 1, texts: 1 });
+    await using table = await openEmbedder("static-256", cache);
+    await table.embed(["river"]);
+    expect(cache.report()).toMatchObject({ hits: 1, misses: 1, texts: 1 });
   });
 
   test("says which models there are when asked for another, and does not repeat what it was asked for", async () => {

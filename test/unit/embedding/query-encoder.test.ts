@@ -1,9 +1,4 @@
-import { Tokenizer } from "@huggingface/tokenizers";
-import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { createAsciiWordPieces } from "../../../src/embedding/ascii-word-pieces.ts";
 import {
   queryEncoderFile,
   queryEncoderModel,
@@ -19,18 +14,12 @@ import { Problem } from "../../../src/problems.ts";
 import golden from "../../fixtures/query-encoder.json" with { type: "json" };
 import { cosine } from "./vectors.ts";
 
-const SETS = ["cranfield", "cisi", "cosqa"];
-const SHARED = process.env["SLIPSTREAM_SHARED"] ?? "../shared";
 /** Ids with the weight 0. */
 const SPECIAL = [0, 100, 101, 102, 103];
 
 const file = await readModelFile(queryEncoderFile);
 const tokenizerJson = await readModelFile(queryEncoderModel.tokenizer);
 const encoder = parseQueryEncoder(file);
-const definition: object = JSON.parse(new TextDecoder().decode(tokenizerJson));
-const library = new Tokenizer(definition, {});
-const libraryIds = (text: string) => library.encode(text, { add_special_tokens: false }).ids;
-const asciiIds = createAsciiWordPieces(tokenizerJson);
 const headerEnd = 8 + new DataView(file.buffer).getUint32(4, true);
 
 /** The problem that reading changed bytes ends with. */
@@ -100,11 +89,11 @@ describe("parseQueryEncoder refuses", () => {
     ["a size that is a text", () => withHeader("30522", '"all"'), "no usable vocab"],
     ["no dimensions", () => withHeader('"dims": 384', '"dims": 0'), "no usable dims"],
     ["a broken number", () => withHeader('"ctx": 32', '"ctx": .5'), "a header that is not JSON"],
-    ["other dimensions", () => withHeader('"dims": 384', '"dims": 392'), "its header asks for"],
+    ["other dimensions", () => withHeader('"dims": 384', '"dims": 416'), "its header asks for"],
     [
       "hidden units that do not fill the lanes",
       () => withHeader("256", "255"),
-      "no multiples of 8",
+      "no multiples of 32",
     ],
   ];
   test.each(damage)("%s", (_, bytes, message) => {
@@ -166,66 +155,4 @@ describe("openQueryEncoder", () => {
     expect(truncated).toBe(true);
     expect(queries.embed(text)).toEqual(encoder.encode(ids.slice(1, -1)));
   });
-});
-
-describe("the ids of plain ASCII", () => {
-  test.each([
-    "",
-    "Reset my PASSWORD!",
-    "tab\tand\r\nline",
-    "x = foo(bar_baz, 3.14e-7) # don't",
-    "Pneumonoultramicroscopicsilicovolcanoconiosis",
-    `${"q".repeat(100)} ${"q".repeat(101)} end`,
-    "{|}~^`@$%&*<>?/\\\"';:]",
-    "__proto__ constructor toString",
-  ])("%j: those of the library", (text) => {
-    expect(asciiIds(text)).toEqual(libraryIds(text));
-  });
-
-  test.each(["café", "a [SEP] b", "nul\0", "\u007f", "x".repeat(1025)])(
-    "%j is left to the library",
-    (text) => {
-      expect(asciiIds(text)).toBeUndefined();
-    },
-  );
-
-  test("are those of the library, whatever the text", () => {
-    const part = fc.oneof(
-      fc.string({ unit: "grapheme-ascii", maxLength: 30 }),
-      fc.constantFrom(" ", "\t", "\n", "\r", "'s", "Search", "embedding", "tokenization", "HTTP2"),
-    );
-    fc.assert(
-      fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
-        const text = parts.join("");
-        const ids = asciiIds(text);
-        if (ids !== undefined) expect(ids).toEqual(libraryIds(text));
-      }),
-      { seed: 20_261, numRuns: 2000, endOnFailure: true },
-    );
-  });
-
-  for (const name of SETS) {
-    const folder = join(SHARED, "sets", name);
-    const there = existsSync(folder);
-    test.skipIf(!there)(
-      `are those of the library on every text of ${name}${there ? "" : " (skipped: SLIPSTREAM_SHARED has no such set)"}`,
-      async () => {
-        let compared = 0;
-        for (const part of ["queries", "corpus"]) {
-          const lines = (await Bun.file(join(folder, `${part}.jsonl`)).text()).split("\n");
-          for (const line of lines) {
-            if (line === "") continue;
-            const { text }: { text: string } = JSON.parse(line);
-            const start = text.slice(0, 1024);
-            const ids = asciiIds(start);
-            if (ids === undefined) continue;
-            expect(ids).toEqual(libraryIds(start));
-            compared++;
-          }
-        }
-        expect(compared).toBeGreaterThan(300);
-      },
-      60_000,
-    );
-  }
 });

@@ -83,6 +83,7 @@ describe("static-256", () => {
     const { info } = embedder;
     const tokenizer = {
       encode: () => ({ ids: [], truncated: false, known: false }),
+      firstTokens: () => ({ ids: [], truncated: false }),
       countTokens: () => 0,
     };
     expect(() => new StaticEmbedder({ info, weights: new Uint8Array(), tokenizer })).toThrow(

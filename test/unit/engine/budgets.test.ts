@@ -3,7 +3,7 @@ import type { Budgets } from "../../../src/engine/indexes.ts";
 import { NO_BUDGETS } from "../../support/engine.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { problemOf } from "../problems/problem-of.ts";
-import { numbered, openWorld, range, WORLD, write } from "./world.ts";
+import { indexOf, numbered, openWorld, range, WORLD, write } from "./world.ts";
 
 const documents = range(0, 200).map((number) => numbered(number));
 
@@ -14,6 +14,7 @@ async function open(folder: string, budgets: Partial<Budgets>) {
   const empty = await world.store.createCollection({ ...WORLD, name: "empty" });
   for (const collection of [full, empty]) await world.engine.openCollection(collection);
   await write(world.store, full, documents);
+  await world.engine.reach(full);
   return { ...world, full, empty };
 }
 
@@ -21,14 +22,14 @@ describe("room for another write", () => {
   test("is there where no budget is reached", async () => {
     using dir = tempDir();
     await using world = await open(dir.path, { memoryBytesMax: 100e6, diskFreeBytesMin: 1 });
-    await world.engine.room(world.full);
-    await world.engine.room(world.empty);
+    await world.engine.room(world.full.key);
+    await world.engine.room(world.empty.key);
   });
 
   test("is refused to a collection that holds more than its own budget even when all of it is sealed", async () => {
     using dir = tempDir();
     await using world = await open(dir.path, { collectionMemoryBytesMax: 1 });
-    const problem = await problemOf(() => world.engine.room(world.full));
+    const problem = await problemOf(() => world.engine.room(world.full.key));
     expect([problem.code, problem.retryAfterMs]).toEqual(["memory_full", 5000]);
     expect(problem.detail).toMatch(/collection's indexes hold \d+ bytes .* budget is 1\./);
   });
@@ -37,22 +38,22 @@ describe("room for another write", () => {
     using dir = tempDir();
     await using world = await open(dir.path, { memoryBytesMax: 1 });
     for (const collection of [world.full, world.empty])
-      expect((await problemOf(() => world.engine.room(collection))).code).toBe("memory_full");
+      expect((await problemOf(() => world.engine.room(collection.key))).code).toBe("memory_full");
   });
 
   test("is made by sealing what is in memory", async () => {
     using dir = tempDir();
     await using world = await open(dir.path, { collectionMemoryBytesMax: 40_000 });
     const { engine, full } = world;
-    expect(engine.indexOf(full).report().heapBytes).toBeGreaterThan(40_000);
-    await engine.room(full);
-    expect(engine.indexOf(full).report()).toMatchObject({ unsealed: 0, segments: 2 });
+    expect(indexOf(engine, full).report().heapBytes).toBeGreaterThan(40_000);
+    await engine.room(full.key);
+    expect(indexOf(engine, full).report()).toMatchObject({ unsealed: 0, segments: 2 });
   });
 
   test("is refused where the disk has less left than is kept free", async () => {
     using dir = tempDir();
     await using world = await open(dir.path, { diskFreeBytesMin: 2 ** 60 });
-    const problem = await problemOf(() => world.engine.room(world.empty));
+    const problem = await problemOf(() => world.engine.room(world.empty.key));
     expect([problem.code, problem.retryAfterMs]).toEqual(["storage_full", 5000]);
     expect(problem.detail).toContain("DISK_FREE_MIN_MB");
   });
@@ -61,7 +62,7 @@ describe("room for another write", () => {
     using dir = tempDir();
     await using world = await open(dir.path, {});
     await world.engine.dropCollection(world.empty.key);
-    const problem = await problemOf(() => world.engine.room(world.empty));
+    const problem = await problemOf(() => world.engine.room(world.empty.key));
     expect(problem.code).toBe("collection_not_found");
   });
 });

@@ -3,30 +3,50 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { BUILDER_CHILD_COMMAND } from "../../../src/engine/child-command.ts";
 import { Builder } from "../../../src/engine/builder.ts";
+import type { OwnerRole } from "../../../src/engine/collection-index.ts";
 import { kindOf } from "../../../src/engine/index-kinds.ts";
 import { verify } from "../../../src/maintenance/verify.ts";
 import { canListChildren, childrenOf, onlyChildOf } from "../../support/child-processes.ts";
+import { OWNER } from "../../support/engine.ts";
 import { eventually } from "../../support/process.ts";
 import { tempDir } from "../../support/temp-dir.ts";
-import { answersOf, numbered, openWorld, range, remove, WORLD, worldOf, write } from "./world.ts";
+import {
+  answersOf,
+  indexOf,
+  numbered,
+  openWorld,
+  range,
+  remove,
+  WORLD,
+  worldOf,
+  write,
+} from "./world.ts";
 
 const builders = (): number[] => childrenOf(BUILDER_CHILD_COMMAND);
 const documents = (from: number, to: number) => range(from, to).map((number) => numbered(number));
 
 /** A world whose segments another process builds. */
 async function openBuilt(folder: string, sealRows?: number) {
-  const options = { children: 1, ...(sealRows === undefined ? {} : { sealRows }) };
-  const world = await openWorld(folder, options);
-  const collection = await world.store.createCollection(WORLD);
-  await world.engine.openCollection(collection);
-  return { world, ...world, collection, index: world.engine.indexOf(collection) };
+  const builder = new Builder();
+  const role: OwnerRole = { ...OWNER, run: (job, signal) => builder.run(job, signal), sealRows };
+  const opened = await openWorld(folder, { role });
+  const collection = await opened.store.createCollection(WORLD);
+  await opened.engine.openCollection(collection);
+  const world = {
+    ...opened,
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]();
+      await builder[Symbol.asyncDispose]();
+    },
+  };
+  return { world, ...opened, collection, index: indexOf(opened.engine, collection) };
 }
 
 // The builder is found with ps.
 describe.skipIf(!canListChildren)("segments built in a child", () => {
   test("are sealed as documents come, and found as if they had not been", async () => {
     using dir = tempDir();
-    const { world, engine, store, collection, index } = await openBuilt(dir.path, 100);
+    const { world, engine, owner, store, collection, index } = await openBuilt(dir.path, 100);
     await using _world = world;
     expect(builders()).toEqual([]);
     await write(store, collection, documents(0, 250));
@@ -40,7 +60,7 @@ describe.skipIf(!canListChildren)("segments built in a child", () => {
     await using other = await openHere();
     expect(built.words).toEqual(other.answers.words);
     expect(built.nearest).toEqual(other.answers.nearest);
-    expect(await verify(store, engine)).toMatchObject({ ok: true });
+    expect(await verify(store, owner)).toMatchObject({ ok: true });
   });
 
   test("end with the engine, and what they had begun is not left behind", async () => {
@@ -58,7 +78,7 @@ describe.skipIf(!canListChildren)("segments built in a child", () => {
 
   test("come later where the child is killed, and nothing is lost", async () => {
     using dir = tempDir();
-    const { world, engine, store, collection, index } = await openBuilt(dir.path);
+    const { world, engine, owner, store, collection, index } = await openBuilt(dir.path);
     await using _world = world;
     await write(store, collection, documents(0, 50));
     await index.compact();
@@ -81,7 +101,7 @@ describe.skipIf(!canListChildren)("segments built in a child", () => {
     expect(index.report()).toMatchObject({ failures: 0, unsealed: 0, dead: 0 });
     expect(onlyChildOf(BUILDER_CHILD_COMMAND)).not.toBe(pid);
     expect(await answersOf(engine, collection)).toEqual(changed);
-    expect(await verify(store, engine)).toMatchObject({ ok: true });
+    expect(await verify(store, owner)).toMatchObject({ ok: true });
   });
 
   test("of a collection that is dropped meanwhile are given up", async () => {
@@ -101,8 +121,8 @@ describe.skipIf(!canListChildren)("segments built in a child", () => {
     const next = await store.createCollection(WORLD);
     await engine.openCollection(next);
     await write(store, next, documents(0, 50));
-    await engine.indexOf(next).compact();
-    expect(engine.indexOf(next).report()).toMatchObject({ segments: 2, unsealed: 0 });
+    await indexOf(engine, next).compact();
+    expect(indexOf(engine, next).report()).toMatchObject({ segments: 2, unsealed: 0 });
   });
 
   test("that cannot be built are told as such, and the child goes on", async () => {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { checkVector } from "../../../src/engine/check-vector.ts";
-import { Engine, requireSameWeights } from "../../../src/engine/engine.ts";
+import {
+  type Engine,
+  findModel,
+  installedModels,
+  requireSameWeights,
+} from "../../../src/engine/engine.ts";
+import { openLocalEngines } from "../../../src/engine/engines.ts";
 import { Indexes } from "../../../src/engine/indexes.ts";
 import { engineOptions } from "../../support/engine.ts";
 import { problemOf } from "../problems/problem-of.ts";
@@ -17,42 +23,32 @@ describe("Engine", () => {
     const options = engineOptions(opened.path);
     const collection = await store.createCollection(EMBEDDED);
     const best = async (engine: Engine): Promise<string | undefined> => {
+      await engine.reach(collection);
       const vector = await engine.embedQuery(collection, "a car in the rain");
       if (vector === undefined) throw new Error("the model knows these words");
       const [nearest] = engine.nearest(collection, { vector, k: 1 });
       return (await store.hits([nearest?.key ?? 0])).get(nearest?.key ?? 0)?.id;
     };
     {
-      await using engine = await Engine.open(store, options);
+      await using engines = await openLocalEngines(store, options);
       await store.writeDocuments(collection.key, [
         written("weather", "wet cars on a rainy track"),
         written("food", "lunch is served in the tent"),
       ]);
-      await engine.caughtUp(soon());
-      expect(await best(engine)).toBe("weather");
+      await engines.caughtUp(soon());
+      expect(await best(engines.engine)).toBe("weather");
     }
-    await using engine = await Engine.open(store, options);
-    expect(engine.vectors).toBe(2);
-    expect(await best(engine)).toBe("weather");
+    await using again = await openLocalEngines(store, options);
+    expect(await best(again.engine)).toBe("weather");
+    expect(again.engine.vectorsOf(collection)).toBe(2);
   });
 
-  test("embeds many texts as it embeds each alone", async () => {
+  test("knows the installed models only", async () => {
     await using opened = await openEngine();
     const { engine } = opened;
-    const info = engine.model("static-256");
-    const texts = Array.from({ length: 40 }, (_, index) => `text number ${index}`);
-    const alone = await Promise.all(texts.map((text) => engine.embed(info, [text])));
-    expect(await engine.embed(info, texts)).toEqual(alone.flat());
-    expect(await engine.embed(info, [])).toEqual([]);
-  });
-
-  test("counts tokens, and knows the installed models only", async () => {
-    await using opened = await openEngine();
-    const { engine } = opened;
-    expect((await engine.tokenCounter("static-256"))("how do I reset my password")).toBe(6);
-    expect(engine.models().map(({ name }) => name)).toEqual(["all-MiniLM-L6-v2", "static-256"]);
-    expect((await problemOf(() => engine.tokenCounter("gpt-9"))).code).toBe("unknown_model");
-    expect((await problemOf(() => engine.model("gpt-9"))).code).toBe("unknown_model");
+    expect(installedModels().map(({ name }) => name)).toEqual(["all-MiniLM-L6-v2", "static-256"]);
+    expect((await problemOf(() => engine.models.open("gpt-9"))).code).toBe("unknown_model");
+    expect((await problemOf(() => findModel("gpt-9"))).code).toBe("unknown_model");
   });
 
   test("refuses to query a collection that other weights embedded", async () => {
@@ -68,13 +64,14 @@ describe("Engine", () => {
 
   test("adds no vectors of the weights that are installed to a collection of other weights", async () => {
     await using opened = await openEngine();
-    const { engine, store } = opened;
+    const { engine, engines, store } = opened;
     const other = await store.createCollection({ ...EMBEDDED, modelSha256: "0".repeat(64) });
     const same = await store.createCollection({ ...EMBEDDED, name: "same" });
     for (const one of [other, same]) await engine.openCollection(one);
     await store.writeDocuments(other.key, [written("a", "text")]);
     await store.writeDocuments(same.key, [written("a", "text")]);
-    await engine.caughtUp(soon());
+    await engines.caughtUp(soon());
+    for (const one of [other, same]) await engine.reach(one);
     expect(engine.vectorsOf(same)).toBe(1);
     expect(engine.vectorsOf(other)).toBe(0);
   });
@@ -83,19 +80,21 @@ describe("Engine", () => {
     await using opened = await openStore();
     const { store } = opened;
     const options = engineOptions(opened.path);
-    const { key } = await store.createCollection(EMBEDDED);
+    const collection = await store.createCollection(EMBEDDED);
+    const { key } = collection;
     const many = Array.from({ length: 100 }, (_, index) => written(`d${index}`, `text ${index}`));
     {
-      await using _engine = await Engine.open(store, { ...options, children: 1 });
+      await using _engines = await openLocalEngines(store, options);
       await store.writeDocuments(key, many);
     }
     const left = await store.pendingTotal();
-    await using engine = await Engine.open(store, options);
+    await using engines = await openLocalEngines(store, options);
     await store.writeDocuments(key, [written("last", "text")]);
-    await engine.caughtUp(soon());
+    await engines.caughtUp(soon());
+    await engines.engine.reach(collection);
     expect(left).toBeGreaterThan(0);
     expect(await store.pendingTotal()).toBe(0);
-    expect(engine.vectors).toBe(101);
+    expect(engines.engine.vectorsOf(collection)).toBe(101);
   });
 });
 
@@ -108,13 +107,17 @@ describe("the vector index of a collection", () => {
     const collection = await store.createCollection(COLLECTION);
     await engine.openCollection(collection);
     const { key } = collection;
+    const scores = async (): Promise<number[]> => {
+      await engine.reach(collection);
+      return engine.nearest(collection, search).map(({ score }) => score);
+    };
     await store.writeDocuments(key, [withVector("a", [1, 0]), withVector("b", [0, 1])]);
-    expect(engine.nearest(collection, search).map(({ score }) => score)).toEqual([1, 0]);
+    expect(await scores()).toEqual([1, 0]);
     await store.writeDocuments(key, [withVector("b", [1, 0])]);
-    expect(engine.nearest(collection, search).map(({ score }) => score)).toEqual([1, 1]);
+    expect(await scores()).toEqual([1, 1]);
     await store.deleteDocuments(key, ["a", "b"]);
-    expect(engine.nearest(collection, search)).toEqual([]);
-    expect(engine.vectors).toBe(0);
+    expect(await scores()).toEqual([]);
+    expect(engine.vectorsOf(collection)).toBe(0);
   });
 
   test("holds one vector for a document that came twice in one batch, the last one", async () => {
@@ -123,7 +126,21 @@ describe("the vector index of a collection", () => {
     const collection = await store.createCollection(COLLECTION);
     await engine.openCollection(collection);
     await store.writeDocuments(collection.key, [withVector("a", [1, 0]), withVector("a", [0, 1])]);
+    await engine.reach(collection);
     expect(engine.nearest(collection, search).map(({ score }) => score)).toEqual([0]);
+  });
+
+  test("that a search comes to before its news is opened by it, and one that was dropped is not", async () => {
+    await using opened = await openEngine();
+    const { engine, store } = opened;
+    const collection = await store.createCollection(COLLECTION);
+    await store.writeDocuments(collection.key, [withVector("a", [1, 0])]);
+    await engine.reach(collection);
+    expect(engine.nearest(collection, search)).toHaveLength(1);
+    await store.dropCollection(collection.key);
+    await engine.dropCollection(collection.key);
+    const problem = await problemOf(() => engine.reach(collection));
+    expect(problem.code).toBe("collection_not_found");
   });
 
   test("is the collection's own", async () => {
@@ -133,7 +150,7 @@ describe("the vector index of a collection", () => {
     const other = await store.createCollection({ ...COLLECTION, name: "other", dimensions: 3 });
     await store.writeDocuments(one.key, [withVector("a", [1, 0])]);
     await store.writeDocuments(other.key, [withVector("a", [0, 0, 1])]);
-    const options = { ...engineOptions(opened.path), words: true, run: undefined };
+    const options = { ...engineOptions(opened.path), words: true };
     await using indexes = new Indexes(store, options);
     for (const collection of [one, other]) await (await indexes.open(collection)).ready;
     expect(indexes.of(one.key).nearest({ vector: X, k: 9 })).toHaveLength(1);
@@ -141,19 +158,6 @@ describe("the vector index of a collection", () => {
     await indexes.drop(one.key);
     expect(indexes.vectors).toBe(1);
     expect(() => indexes.of(one.key)).toThrow();
-    indexes.apply({
-      collectionKey: one.key,
-      sequence: 9,
-      indexSequence: 9,
-      documents: [],
-      texts: [],
-      chunksRemoved: [1],
-      vectors: [{ key: 1, vector: X }],
-      chunksAdded: 0,
-      chunksPending: 0,
-      chunkKeyLast: 0,
-    });
-    expect(indexes.vectors).toBe(1);
   });
 });
 

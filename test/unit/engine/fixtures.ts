@@ -1,4 +1,5 @@
-import { Engine, type EngineOptions } from "../../../src/engine/engine.ts";
+import type { EngineOptions } from "../../../src/engine/engine.ts";
+import { openLocalEngines } from "../../../src/engine/engines.ts";
 import { modelInfo } from "../../../src/embedding/open-embedder.ts";
 import { LocalStore, type LocalStoreOptions } from "../../../src/store/local/local-store.ts";
 import type { NewCollection } from "../../../src/store/store.ts";
@@ -33,15 +34,21 @@ export async function openStore(options: LocalStoreOptions = {}) {
   };
 }
 
-/** The same with an engine that embeds in this process and compares with every vector. */
+/** The same with engines in this process, which embed and compare with every vector. */
 export async function openEngine(options: Partial<EngineOptions> = {}) {
   await using stack = new AsyncDisposableStack();
   const { store, path } = stack.use(
     await openStore({ fts5: (options.keywordIndex ?? "postings") !== "postings" }),
   );
-  const engine = stack.use(await Engine.open(store, { ...engineOptions(path), ...options }));
+  const engines = stack.use(await openLocalEngines(store, { ...engineOptions(path), ...options }));
   const owned = stack.move();
-  return { store, engine, path, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    store,
+    engines,
+    engine: engines.engine,
+    path,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** Ends a wait that should not have to be that long. */

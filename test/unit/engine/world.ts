@@ -1,9 +1,11 @@
+import type { CollectionIndex } from "../../../src/engine/collection-index.ts";
 import { Engine, type EngineOptions } from "../../../src/engine/engine.ts";
+import { ownerOf, trimmer, type IndexOwner } from "../../../src/engine/engines.ts";
 import { createAnalyser } from "../../../src/keyword/analyser.ts";
 import { parseKeywordQuery } from "../../../src/keyword/parse-query.ts";
 import { LocalStore, type LocalStoreOptions } from "../../../src/store/local/local-store.ts";
 import type { CollectionRow, DocumentWrite, NewCollection } from "../../../src/store/store.ts";
-import { engineOptions } from "../../support/engine.ts";
+import { engineOptions, OWNER } from "../../support/engine.ts";
 import { COLLECTION, slicesOf, written } from "../store/fixtures.ts";
 
 const DIMENSIONS = 8;
@@ -45,6 +47,7 @@ export async function remove(store: LocalStore, { key }: CollectionRow, numbers:
 
 /** What a collection's indexes answer to the same questions: keys and scores by vector, keys by word. */
 export async function answersOf(engine: Engine, collection: CollectionRow) {
+  await engine.reach(collection);
   const { index } = engine.words(collection) ?? {};
   const analyser = await createAnalyser("english");
   const queries = ["common", "word3", "only17x", "only205x", "title", "edition2", '"title 2"'];
@@ -67,18 +70,36 @@ export async function answersOf(engine: Engine, collection: CollectionRow) {
 interface Opened extends AsyncDisposable {
   store: LocalStore;
   engine: Engine;
+  /** The same engine as whoever looks after its indexes sees it. */
+  owner: IndexOwner;
 }
 
-/** A store and an engine over a folder that stays. */
+/** A store over a folder that stays, and an engine that owns its index files and hears of its commits. */
 export async function openWorld(
   folder: string,
   { fts5 = false, ...options }: Partial<EngineOptions> & Pick<LocalStoreOptions, "fts5"> = {},
 ): Promise<Opened> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await LocalStore.open(folder, { fts5 }));
-  const engine = stack.use(await Engine.open(store, { ...engineOptions(folder), ...options }));
+  const role = { ...OWNER, onSealed: trimmer(store) };
+  const engine = stack.use(
+    await Engine.open(store, { ...engineOptions(folder), role, ...options }),
+  );
+  store.onCommit(({ collectionKey }) => engine.hear(collectionKey));
   const owned = stack.move();
-  return { store, engine, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    store,
+    engine,
+    owner: ownerOf(engine, store),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The indexes of a collection that is there. */
+export function indexOf(engine: Engine, { key }: CollectionRow): CollectionIndex {
+  const index = engine.findIndex(key);
+  if (index === undefined) throw new Error("the collection has its indexes");
+  return index;
 }
 
 /** The one collection of a world. */

@@ -12,7 +12,7 @@ import { tempDir } from "../../support/temp-dir.ts";
 
 afterAll(reset);
 
-const ready = (): Lifecycle => ({ state: "ready" });
+const ready = (): Lifecycle => ({ state: "ready", steps: [] });
 const ok: Fetch = () => new Response("ok");
 const get = (path = "/", headers: Record<string, string> = {}): Request =>
   new Request(`http://localhost${path}`, { headers });

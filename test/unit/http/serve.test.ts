@@ -3,7 +3,7 @@ import { createFront } from "../../../src/http/front.ts";
 import { listen } from "../../../src/http/serve.ts";
 import { problemOf } from "../problems/problem-of.ts";
 
-const front = createFront(() => new Response("ok"), { state: "ready" });
+const front = createFront(() => new Response("ok"), { state: "ready", steps: [] });
 
 describe("listening", () => {
   test("answers on the port that it got, until it is stopped", async () => {

@@ -122,7 +122,7 @@ describe("the store's tables beside the index", () => {
     const ask = () => searches.search(row, { query: "flags 299", mode: "keyword", explain: true });
     const opening = engine.openCollection(row);
     while (engine.indexReports().length === 0) await new Promise(setImmediate);
-    expect(engine.indexOf(row).report().catchingUp).toBe(true);
+    expect(engine.findIndex(row.key)?.report().catchingUp).toBe(true);
     expect(engine.words(row)).toBeUndefined();
     const early = await ask();
     await opening;

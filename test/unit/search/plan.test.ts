@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import type { SearchMode, SearchRequest } from "../../../src/contract/search.ts";
 import { limits } from "../../../src/limits.ts";
 import type { ProblemCode } from "../../../src/problems.ts";
+import { createDocumentKeys } from "../../../src/search/document-keys.ts";
 import { planSearch } from "../../../src/search/plan.ts";
 import type { CollectionRow } from "../../../src/store/store.ts";
 import { openEngine } from "../engine/fixtures.ts";
@@ -20,7 +21,8 @@ const EMBEDDED = await opened.store.createCollection({
   fusion: { method: "rrf", weight: 0.3 },
 });
 for (const collection of [OWN_VECTORS, EMBEDDED]) await opened.engine.openCollection(collection);
-const OPTIONS = { store: opened.store, engine: opened.engine, kDefault: 10 };
+const documentKeys = createDocumentKeys(opened.store);
+const OPTIONS = { store: opened.store, engine: opened.engine, documentKeys, kDefault: 10 };
 
 describe("planSearch", () => {
   test("fills in every default", () => {

@@ -13,14 +13,15 @@ async function open(
   documents: readonly DocumentWrite[],
   unseen: readonly DocumentWrite[] = [],
 ) {
-  const { engine, store, ...rest } = await openEngine();
+  const { engine, engines, store, ...rest } = await openEngine();
   const row = await store.createCollection(collection);
   await engine.openCollection(row);
   await store.writeDocuments(row.key, documents);
-  await engine.caughtUp(AbortSignal.timeout(SOON_MS));
+  await engines.caughtUp(AbortSignal.timeout(SOON_MS));
   await store.writeDocuments(row.key, unseen);
   const searches = createSearch({ store, engine, kDefault: 10 });
-  const ask = (request: SearchRequest): Promise<SearchResult> => searches.search(row, request);
+  const ask = (request: SearchRequest, options = {}): Promise<SearchResult> =>
+    searches.search(row, request, options);
   return {
     ...rest,
     engine,
@@ -162,6 +163,26 @@ describe("a search", () => {
       even: [{ value: true, count: 15 }],
       nothing: [],
     });
+  });
+
+  test("that engines ended over is answered by words, and by meaning alone not at all", async () => {
+    await using opened = await open(COLLECTION, [
+      worded("a", "red flag"),
+      { ...withVector("b", [0, 1]), text: "rain" },
+    ]);
+    const degraded = { degraded: true };
+    const both: SearchRequest = { query: "flag", vector: [0, 1], mode: "hybrid" };
+    expect(await opened.ids(both)).toEqual(expect.arrayContaining(["a", "b"]));
+    const { hits, ...rest } = await opened.ask(both, degraded);
+    expect(hits.map(({ id }) => id)).toEqual(["a"]);
+    expect(rest).toHaveProperty("degraded", true);
+    // It says of no search that it was degraded which is the same without.
+    const words: SearchRequest = { query: "flag", mode: "keyword" };
+    expect(await opened.ask(words, degraded)).not.toHaveProperty("degraded");
+    expect(await opened.ask(both)).not.toHaveProperty("degraded");
+    const meaning: SearchRequest = { vector: [0, 1], mode: "semantic" };
+    const problem = await problemOf(() => opened.ask(meaning, degraded));
+    expect([problem.code, problem.retryAfterMs]).toEqual(["engine_lost", 1000]);
   });
 
   test("for a change that has not happened here is told to come again", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildHere, type RunBuild } from "../../../src/segments/build.ts";
 import { SegmentSet } from "../../../src/segments/segment-set.ts";
@@ -10,7 +10,14 @@ const SIZES = { deltaRows: 10, deltaBytes: 1e9, segmentRows: 200 };
 
 type Set_ = SegmentSet<NumberSegment, NumberDelta>;
 
-function open(folder: string, options: { run?: RunBuild; sealed?: number[] } = {}): Set_ {
+interface OpenOptions {
+  run?: RunBuild;
+  sealed?: number[];
+  /** Keys that are compared with those of the database before background work begins. */
+  database?: readonly number[];
+}
+
+function open(folder: string, options: OpenOptions = {}): Set_ {
   const kind = numberKind();
   const set = new SegmentSet({
     folder: join(folder, "1", "numbers"),
@@ -21,6 +28,12 @@ function open(folder: string, options: { run?: RunBuild; sealed?: number[] } = {
     sizes: SIZES,
     onSealed: (sequence) => options.sealed?.push(sequence),
   });
+  if (set.incomplete && options.database !== undefined) {
+    const comparison = set.reconcile();
+    const missing = options.database.filter((key) => !comparison.see(key));
+    for (const key of missing) set.parts().active.add(key);
+    comparison.finish();
+  }
   set.start();
   return set;
 }
@@ -189,5 +202,60 @@ describe("a segment set", () => {
     expect(missing).toEqual([30]);
     expect(comparison.finish()).toBe(22);
     expect(liveKeys(set.parts())).toEqual([5, 6, 7]);
+  });
+
+  test("builds one thing at a time, whoever asks for it at once", async () => {
+    using dir = tempDir();
+    const kind = numberKind();
+    let running = 0;
+    const run: RunBuild = async (job, signal) => {
+      expect(++running).toBe(1);
+      const built = await buildHere(kind)(job, signal);
+      running--;
+      return built;
+    };
+    await using set = open(dir.path, { run });
+    add(set, 1, 9);
+    const asked = [set.compact(), set.seal(), set.compact(), set.seal()];
+    add(set, 10, 25);
+    await Promise.all([...asked, set.compact()]);
+    expect(liveKeys(set.parts())).toEqual(range(1, 25));
+    expect(set.report()).toMatchObject({ failures: 0, segments: 1, unsealed: 0 });
+  });
+
+  test("asks again for what was lost until that is sealed, whatever is written down meanwhile", async () => {
+    using dir = tempDir();
+    {
+      await using set = open(dir.path);
+      add(set, 1, 60);
+      await set.compact();
+    }
+    const folder = join(dir.path, "1", "numbers");
+    const [lost = ""] = readdirSync(folder).filter((name) => name.endsWith(".numbers"));
+    {
+      await using set = open(dir.path);
+      add(set, 61, 70);
+      await set.settled();
+      expect(set.report().segments).toBe(2);
+    }
+    rmSync(join(folder, lost));
+    const database = [...range(1, 5), ...range(61, 70)];
+    {
+      // Found in the database again, and in memory only; a removal alone is reason to write a manifest.
+      await using set = open(dir.path, { database });
+      expect([set.incomplete, set.size]).toEqual([true, 15]);
+      expect(set.remove(65)).toBe(true);
+      set.applied(71);
+    }
+    {
+      await using set = open(dir.path, { database: database.filter((key) => key !== 65) });
+      expect(set.sequence === 0 || set.incomplete).toBe(true);
+      for (const key of range(1, 5)) if (!set.has(key)) set.parts().active.add(key);
+      set.applied(71);
+      await set.seal();
+    }
+    await using again = open(dir.path);
+    expect([again.incomplete, again.sequence]).toEqual([false, 71]);
+    expect(liveKeys(again.parts())).toEqual(database.filter((key) => key !== 65));
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LocalStore } from "../../../src/store/local/local-store.ts";
 import { Problem } from "../../../src/problems.ts";
 import type { Commit } from "../../../src/store/store.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, written } from "./fixtures.ts";
+import { OPENERS } from "./openers.ts";
 import { canMount, smallDisk } from "./small-disk.ts";
 
 /** Takes all room but so many bytes. */
@@ -19,10 +19,10 @@ function fill(folder: string, keepBytes = 0): { free: () => void } {
 const bulky = (id: string) => written(id, `${id} flag `.repeat(4000));
 
 // Needs root on Linux: a disk of its own is mounted and filled.
-describe.skipIf(!canMount)("on a full disk", () => {
+describe.skipIf(!canMount).each(OPENERS)("%s on a full disk", (...[, open]) => {
   test("a write is refused whole, nothing of it is seen, and reading goes on", async () => {
     using disk = smallDisk(3072);
-    await using store = await LocalStore.open(disk.path, { fts5: true });
+    await using store = await open(disk.path, { fts5: true });
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [written("first", "red flag")]);
     const commits: Commit[] = [];
@@ -50,7 +50,7 @@ describe.skipIf(!canMount)("on a full disk", () => {
 
   test("every other write is refused by the same problem", async () => {
     using disk = smallDisk(3072);
-    await using store = await LocalStore.open(disk.path);
+    await using store = await open(disk.path);
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [written("first", "red flag")]);
     const [pending] = await store.pending({ after: 0, limit: 1 });
@@ -73,21 +73,21 @@ describe.skipIf(!canMount)("on a full disk", () => {
 
   test("closing does not fail, and all is there afterwards", async () => {
     using disk = smallDisk(3072);
-    const store = await LocalStore.open(disk.path);
+    const store = await open(disk.path);
     const { key } = await store.createCollection(COLLECTION);
     await store.writeDocuments(key, [bulky("a")]);
     const ballast = fill(disk.path);
     await store[Symbol.asyncDispose]();
     ballast.free();
-    await using again = await LocalStore.open(disk.path);
+    await using again = await open(disk.path);
     expect(await again.countDocuments(key)).toBe(1);
   });
 
   test("opening either works or says that there is no room, and leaves no lock behind", async () => {
     using disk = smallDisk(3072);
-    await (await LocalStore.open(disk.path))[Symbol.asyncDispose]();
+    await (await open(disk.path))[Symbol.asyncDispose]();
     const ballast = fill(disk.path);
-    const refused = await LocalStore.open(disk.path).then(
+    const refused = await open(disk.path).then(
       async (store) => store[Symbol.asyncDispose](),
       (reason: unknown) => reason,
     );
@@ -96,6 +96,6 @@ describe.skipIf(!canMount)("on a full disk", () => {
       expect(refused).toHaveProperty("code", "storage_full");
     }
     ballast.free();
-    await (await LocalStore.open(disk.path))[Symbol.asyncDispose]();
+    await (await open(disk.path))[Symbol.asyncDispose]();
   });
 });

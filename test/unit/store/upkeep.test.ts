@@ -7,6 +7,7 @@ import { LocalStore } from "../../../src/store/local/local-store.ts";
 import { eventually } from "../../support/process.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { COLLECTION, slicesOf, withVector, written } from "./fixtures.ts";
+import { OPENERS, type Opener } from "./openers.ts";
 
 const fileIn = (folder: string): string => join(folder, "slipstream.db");
 
@@ -77,8 +78,8 @@ function damagePage(path: string, name: string): void {
 /** Documents that fill a few thousand pages. */
 const bulk = Array.from({ length: 1500 }, (_, at) => written(`d${at}`, `word${at} `.repeat(500)));
 
-async function openBulk(folder: string) {
-  const store = await LocalStore.open(folder);
+async function openBulk(open: Opener, folder: string) {
+  const store = await open(folder);
   const { key } = await store.createCollection(COLLECTION);
   for (const slice of slicesOf(bulk)) await store.writeDocuments(key, slice);
   const remove = async (documents: typeof bulk) => {
@@ -90,10 +91,10 @@ async function openBulk(folder: string) {
   return { store, key, remove };
 }
 
-describe("the database file", () => {
+describe.each(OPENERS)("the database file of %s", (...[, open]) => {
   test("gives all free room back when it is asked to, and nothing else changes", async () => {
     using dir = tempDir();
-    const { store, key, remove } = await openBulk(dir.path);
+    const { store, key, remove } = await openBulk(open, dir.path);
     await using _store = store;
     await store.giveBack();
     const full = statSync(fileIn(dir.path)).size;
@@ -112,7 +113,7 @@ describe("the database file", () => {
 
   test("gives most free room back by itself after many deletions", async () => {
     using dir = tempDir();
-    const { store, remove } = await openBulk(dir.path);
+    const { store, remove } = await openBulk(open, dir.path);
     await using _store = store;
     const full = await store.diskBytes();
     await remove(bulk.slice(0, limits.chunksRemovedPerVacuum + 400));

@@ -1,0 +1,32 @@
+import type { Embedder } from "../embedding/embedder.ts";
+import type { EmbedTexts } from "../http/routes/openai.ts";
+
+/** What embeds in this process. */
+export interface Embedding {
+  embed: (model: string, texts: readonly string[]) => Promise<(Float32Array | undefined)[]>;
+  tokenCounter: (model: string) => Promise<(text: string) => number>;
+  embedTexts: EmbedTexts;
+}
+
+interface OpensModels {
+  open(model: string): Promise<Pick<Embedder, "embed" | "countTokens">>;
+}
+
+/** Embedding by models of this process, each loaded at its first use. */
+export function embedderOf(models: OpensModels): Embedding {
+  const embed = async (model: string, texts: readonly string[]) =>
+    (await models.open(model)).embed(texts);
+  const tokenCounter = async (model: string) => {
+    const opened = await models.open(model);
+    return (text: string) => opened.countTokens(text);
+  };
+  return {
+    embed,
+    tokenCounter,
+    async embedTexts(model, texts) {
+      const count = await tokenCounter(model);
+      const tokens = texts.reduce((sum, text) => sum + count(text), 0);
+      return { vectors: await embed(model, texts), tokens };
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { Step } from "../lib/timeline.ts";
+import { Problem, type FieldError, type ProblemCode } from "../problems.ts";
+import type { CollectionRow } from "../store/store.ts";
+
+/** A request that an engine answers as the server would: what came in, but for what only the socket knows. */
+export interface EngineRequest {
+  method: string;
+  /** Path and query. */
+  target: string;
+  contentType: string | null;
+  body: Uint8Array | null;
+  requestId: string;
+  /** Engines ended over this request before: it is answered without what they may have ended over. */
+  degraded?: boolean;
+}
+
+/** A finished answer. */
+export interface EngineAnswer {
+  status: number;
+  contentType: string;
+  body: Uint8Array;
+  retryAfter: string | null;
+  /** What is behind an answer of 500 or more, for the log. */
+  error: { type: string; message: string; stack: string | undefined } | undefined;
+}
+
+/** What goes down to a child. */
+export type ToChild =
+  | { type: "start"; options: unknown }
+  | { type: "call"; id: number; name: string; args: unknown }
+  | { type: "tell"; name: string; args: unknown }
+  | { type: "stop" };
+
+/** What comes back. */
+export type FromChild =
+  | { type: "ready"; suspicious: boolean; steps: readonly Step[] }
+  | { type: "result"; id: number; value: unknown }
+  | { type: "failure"; id: number; failure: Failure }
+  | { type: "sealed"; collectionKey: number; sequence: number }
+  | { type: "log"; line: string };
+
+/** An error on its way between processes: a Problem keeps all that a caller is told. */
+export interface Failure {
+  code: ProblemCode | undefined;
+  message: string;
+  stack: string | undefined;
+  errors: readonly FieldError[];
+  retryAfterMs: number | undefined;
+}
+
+export function toFailure(error: unknown): Failure {
+  if (error instanceof Problem) {
+    const { code, detail, stack, errors, retryAfterMs } = error;
+    return { code, message: detail, stack, errors, retryAfterMs };
+  }
+  const [message, stack] =
+    error instanceof Error ? [error.message, error.stack] : [String(error), undefined];
+  return { code: undefined, message, stack, errors: [], retryAfterMs: undefined };
+}
+
+export function fromFailure({ code, message, stack, errors, retryAfterMs }: Failure): Error {
+  const error =
+    code === undefined
+      ? new Error(message)
+      : new Problem(code, message, {
+          errors,
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        });
+  // The other process's, where the fault is.
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** Texts to be embedded by a model. */
+export interface EmbedArgs {
+  model: string;
+  texts: readonly string[];
+}
+
+/** Documents as they came, to be checked and cut into chunks; `ids` for those that have none, by their place. */
+export interface PrepareArgs {
+  collection: CollectionRow;
+  inputs: readonly unknown[];
+  ids: readonly string[];
+}

@@ -1,0 +1,134 @@
+import type { CollectionRow, Store } from "../store/store.ts";
+import { BackgroundPool } from "./background-pool.ts";
+import type { EmbedArgs, EngineAnswer, EngineRequest, PrepareArgs } from "./calls.ts";
+import type { IndexCheck } from "./check-index.ts";
+import type { IndexReport } from "./collection-index.ts";
+import { hasSameWeights } from "./engine.ts";
+import { EnginePool } from "./engine-pool.ts";
+import { trimmer, type Engines } from "./engines.ts";
+import { Passages, type EmbedBatch } from "./passages.ts";
+
+export interface ChildEnginesOptions {
+  /** Query engines; the first owns the index files. */
+  count: number;
+  /** What the query engine of a number is given at its start, or a promise of it. */
+  startQuery: (number: number) => unknown;
+  /** What a background engine is given at its start. */
+  startBackground: unknown;
+  /** Longest time for a request. */
+  requestMsMax: number;
+}
+
+/** How long the owner's word that there is room for writes is believed. */
+const roomMs = 100;
+
+/** Texts that a query engine prepares; more of them go to the background. */
+const smallChars = 16_384;
+
+/** Engines in children of this process: some for queries, and some, when there is work, for documents. */
+export interface ChildEngines extends Engines {
+  /** Answers a request as the server would. `background`: behind all others, in another process. */
+  answer(request: EngineRequest, options?: { background?: boolean }): Promise<EngineAnswer>;
+  /** Checks documents and cuts them into chunks, as the features do. */
+  prepare<Result>(args: PrepareArgs): Promise<Result>;
+  embedTexts(args: EmbedArgs): Promise<{ vectors: (Float32Array | undefined)[]; tokens: number }>;
+}
+
+/** Starts the children. `opened` resolves when all serve. */
+export function startChildEngines(options: ChildEnginesOptions) {
+  const { count, startQuery, startBackground, requestMsMax } = options;
+  // Nothing is sealed before the store is open.
+  let onSealed: ReturnType<typeof trimmer> | undefined;
+  const pool = new EnginePool({
+    count,
+    start: startQuery,
+    onSealed: (collectionKey, sequence) => onSealed?.(collectionKey, sequence),
+  });
+  const background = new BackgroundPool({ count, start: startBackground });
+  return {
+    async open(store: Store): Promise<ChildEngines> {
+      onSealed = trimmer(store);
+      const lanes = { lanes: count, accepts: hasSameWeights };
+      const passages = new Passages(store, embedBy(background), lanes);
+      store.onCommit((commit) => {
+        pool.tell("hear", commit.collectionKey);
+        passages.apply(commit);
+      });
+      await pool.opened();
+      passages.start();
+      return {
+        ...remoteOwner(pool, requestMsMax),
+        embedTexts: (args) => background.call("embedTexts", args),
+        caughtUp: (signal) => passages.caughtUp(signal),
+        forgetCollections: () => pool.tell("forgetCollections", undefined),
+        states: () => pool.states(),
+        answer: (request, { background: behind = false } = {}) =>
+          behind
+            ? background.call("request", request)
+            : pool.call("request", request, {
+                deadlineMs: requestMsMax,
+                lastArgs: { ...request, degraded: true },
+              }),
+        prepare: (args) =>
+          isSmall(args.inputs)
+            ? pool.call("prepare", args, { background: true })
+            : background.call("prepare", args),
+        async [Symbol.asyncDispose]() {
+          // Children first: the passages' loop may be waiting for one, and what it had is still marked as waiting in the store.
+          const stopping = passages[Symbol.asyncDispose]();
+          await background[Symbol.asyncDispose]();
+          await stopping;
+          await pool[Symbol.asyncDispose]();
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await background[Symbol.asyncDispose]();
+      await pool[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function remoteOwner(pool: EnginePool, requestMsMax: number) {
+  const roomy = new Map<number, number>();
+  const ask = <Result>(name: string, args: unknown): Promise<Result> =>
+    pool.call(name, args, { engine: 0 });
+  // Writes wait for it, and would for ever behind an owner that hangs.
+  const askSoon = <Result>(name: string, args: unknown): Promise<Result> =>
+    pool.call(name, args, { engine: 0, deadlineMs: requestMsMax });
+  return {
+    async openCollection(collection: CollectionRow): Promise<void> {
+      pool.tell("openCollection", collection, { owner: false });
+      await ask("openCollection", collection);
+    },
+    async dropCollection(collectionKey: number): Promise<void> {
+      roomy.delete(collectionKey);
+      pool.tell("dropCollection", collectionKey, { owner: false });
+      await ask("dropCollection", collectionKey);
+    },
+    async room(collectionKey: number): Promise<void> {
+      const now = performance.now();
+      if (now - (roomy.get(collectionKey) ?? -Infinity) < roomMs) return;
+      await askSoon("room", collectionKey);
+      roomy.set(collectionKey, performance.now());
+    },
+    report: (collectionKey: number) => askSoon<IndexReport | undefined>("report", collectionKey),
+    reports: () => askSoon<IndexReport[]>("reports", undefined),
+    compact: (collectionKey: number) => ask<void>("compact", collectionKey),
+    check: (collection: CollectionRow) => ask<IndexCheck | undefined>("check", collection),
+  };
+}
+
+function embedBy(background: BackgroundPool): EmbedBatch {
+  return (model, texts) => background.call("embed", { model, texts: [...texts] });
+}
+
+function isSmall(inputs: readonly unknown[]): boolean {
+  let characters = 0;
+  for (const input of inputs) {
+    const text = typeof input === "object" && input !== null && "text" in input ? input.text : "";
+    characters += typeof text === "string" ? text.length : 0;
+    if (characters > smallChars) return false;
+  }
+  return true;
+}

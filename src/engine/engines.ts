@@ -1,0 +1,102 @@
+import type { CollectionRow, Store, StoreRead } from "../store/store.ts";
+import { getLogger, outsideRequests } from "../telemetry/logs.ts";
+import { checkIndex, type IndexCheck } from "./check-index.ts";
+import type { IndexReport } from "./collection-index.ts";
+import { Engine, hasSameWeights, type EngineOptions } from "./engine.ts";
+import type { EngineState } from "./engine-pool.ts";
+import { Passages } from "./passages.ts";
+
+const log = getLogger("index");
+
+/** What the owner of the index files is asked for. */
+export interface IndexOwner {
+  openCollection(collection: CollectionRow): Promise<void>;
+  dropCollection(collectionKey: number): Promise<void>;
+  /** Waits for room for another write. @throws Problem `memory_full`, `storage_full` */
+  room(collectionKey: number): Promise<void>;
+  /** How a collection's indexes are; undefined while it is being made or dropped. */
+  report(collectionKey: number): Promise<IndexReport | undefined>;
+  /** How the indexes of all collections are. */
+  reports(): Promise<IndexReport[]>;
+  /** Merges a collection's segments until none has a dead row. */
+  compact(collectionKey: number): Promise<void>;
+  /** Compares a collection's indexes with the store; undefined while it is being made or dropped. */
+  check(collection: CollectionRow): Promise<IndexCheck | undefined>;
+}
+
+/** The engines as the features see them, wherever they run. */
+export interface Engines extends IndexOwner, AsyncDisposable {
+  /** Resolves when all that was committed before the call can be found by meaning, or when the signal ends the wait. */
+  caughtUp(signal: AbortSignal): Promise<void>;
+  /** A collection or an alias has changed: what engines remember of them is not true any more. */
+  forgetCollections(): void;
+  /** How the engines are; none where they run in this process. */
+  states(): EngineState[];
+}
+
+/** What an engine does as the owner of the index files. */
+export function ownerOf(engine: Engine, store: StoreRead): IndexOwner {
+  return {
+    openCollection: (collection) => engine.openCollection(collection),
+    dropCollection: (collectionKey) => engine.dropCollection(collectionKey),
+    room: async (collectionKey) => {
+      await engine.findIndex(collectionKey)?.reach();
+      await engine.room(collectionKey);
+    },
+    report: async (collectionKey) => {
+      const index = engine.findIndex(collectionKey);
+      await index?.reach();
+      return index?.report();
+    },
+    reports: async () => engine.indexReports(),
+    compact: async (collectionKey) => engine.findIndex(collectionKey)?.compact(),
+    check: async (collection) => {
+      const index = engine.findIndex(collection.key);
+      return index === undefined ? undefined : checkIndex(store, index, collection);
+    },
+  };
+}
+
+export interface LocalEngines extends Engines {
+  engine: Engine;
+}
+
+/** One engine in this process, which embeds documents too: for tests, for commands, and where children are not wanted. */
+export async function openLocalEngines(
+  store: Store,
+  options: Omit<EngineOptions, "role"> & { sealRows?: number },
+): Promise<LocalEngines> {
+  const { sealRows, ...rest } = options;
+  const onSealed = trimmer(store);
+  const engine = await Engine.open(store, { ...rest, role: { kind: "owner", sealRows, onSealed } });
+  const embed = async (model: string, texts: readonly string[]) =>
+    (await engine.models.open(model)).embed(texts);
+  const passages = new Passages(store, embed, { accepts: hasSameWeights });
+  store.onCommit((commit) => {
+    engine.hear(commit.collectionKey);
+    passages.apply(commit);
+  });
+  passages.start();
+  return {
+    ...ownerOf(engine, store),
+    engine,
+    caughtUp: (signal) => passages.caughtUp(signal),
+    // Searches of this process use the features' own memory of them.
+    forgetCollections: () => {},
+    states: () => [],
+    async [Symbol.asyncDispose]() {
+      await passages[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Cuts the index log off where nobody needs it any more. */
+export function trimmer(store: Store): (collectionKey: number, sequence: number) => void {
+  return (collectionKey, sequence) =>
+    outsideRequests(() => {
+      store
+        .trimIndexLog(collectionKey, sequence)
+        .catch((error: unknown) => log.warning("index.trim_failed", { error }));
+    });
+}

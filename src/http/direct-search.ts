@@ -1,0 +1,43 @@
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { NameSchema } from "../contract/shared.ts";
+import { SearchSchema, type SearchResult } from "../contract/search.ts";
+import type { EngineRequest } from "../engine/calls.ts";
+import { Problem } from "../problems.ts";
+import { parseJson } from "./read-body.ts";
+import type { SearchRouteDeps } from "./routes/search.ts";
+
+/** Answers a request that is a good search, and gives undefined for any other. */
+export type DirectSearch = (
+  request: EngineRequest,
+) => Promise<SearchResult | undefined> | undefined;
+
+const PATH = /^\/api\/v1\/collections\/([A-Za-z0-9._~-]+)\/search$/;
+const name = TypeCompiler.Compile(NameSchema);
+const body = TypeCompiler.Compile(SearchSchema);
+
+/**
+ * The way of most requests, without the framework around it: a search of one collection by JSON. What is refused is left to
+ * the app, which tells why.
+ */
+export function createDirectSearch({ collections, search }: SearchRouteDeps): DirectSearch {
+  return async (request) => {
+    const collection = collectionOf(request);
+    if (collection === undefined || request.body === null) return undefined;
+    try {
+      const asked = parseJson(request.body);
+      if (!body.Check(asked)) return undefined;
+      const row = await collections.require(collection);
+      return await search.search(row, asked, { degraded: request.degraded ?? false });
+    } catch (error) {
+      // Reading and searching change nothing, so that the app may do it again and say what is wrong.
+      if (error instanceof Problem) return undefined;
+      throw error;
+    }
+  };
+}
+
+function collectionOf({ method, target, contentType }: EngineRequest): string | undefined {
+  if (method !== "POST" || contentType !== "application/json") return undefined;
+  const collection = PATH.exec(target)?.[1];
+  return collection !== undefined && name.Check(collection) ? collection : undefined;
+}

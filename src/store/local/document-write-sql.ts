@@ -1,0 +1,75 @@
+import type { ChunkVector, DocumentWrite, WrittenDocument } from "../store.ts";
+import { bytesOf, chunkWriteSql, type ChunkFollowers } from "./chunk-write-sql.ts";
+import type { CommitDraft } from "./commit-drafts.ts";
+import type { Connection } from "./open-database.ts";
+
+interface Existing {
+  key: number;
+  contentSha256: Uint8Array;
+}
+
+type Values = (string | number | null | Uint8Array)[];
+
+/** The SQL that writes documents with their chunks and vectors. Every function is called inside a transaction. */
+export function documentWriteSql(connection: Connection, followers: ChunkFollowers) {
+  const { keep } = connection;
+  const find = keep<Existing, [number, string]>(
+    "SELECT key, content_sha256 AS contentSha256 FROM documents WHERE collection_key = ? AND id = ?",
+  );
+  const insert = keep<unknown, Values>(
+    `INSERT INTO documents (title, metadata, content_sha256, sequence, updated_at, collection_key, id, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const update = keep<unknown, Values>(
+    "UPDATE documents SET title = ?, metadata = ?, content_sha256 = ?, sequence = ?, updated_at = ? WHERE key = ?",
+  );
+  const remove = keep<unknown, [number]>("DELETE FROM documents WHERE key = ?");
+  const recordChange = keep<unknown, [number, number, string, string]>(
+    "INSERT OR REPLACE INTO changes (sequence, collection_key, document_id, kind) VALUES (?, ?, ?, ?)",
+  );
+  const chunks = chunkWriteSql(connection, followers);
+  const change = (draft: CommitDraft, id: string, kind: "insert" | "update" | "delete"): number => {
+    const sequence = ++draft.sequence;
+    recordChange.run(sequence, draft.collectionKey, id, kind);
+    draft.documents.push({ id, kind, sequence });
+    return sequence;
+  };
+  return {
+    write(draft: CommitDraft, document: DocumentWrite, now: string): WrittenDocument {
+      const { id, title } = document;
+      const existing = find.get(draft.collectionKey, id);
+      const kind = existing === null ? "insert" : "update";
+      const sequence = change(draft, id, kind);
+      const content = contentHash(document);
+      const row: Values = [title, JSON.stringify(document.metadata), content, sequence, now];
+      if (existing === null) {
+        const { lastInsertRowid } = insert.run(...row, draft.collectionKey, id, now);
+        chunks.add(draft, Number(lastInsertRowid), document);
+        return { id, kind, sequence };
+      }
+      update.run(...row, existing.key);
+      if (Buffer.compare(existing.contentSha256, content) !== 0) {
+        chunks.forget(draft, existing.key);
+        chunks.add(draft, existing.key, document);
+      }
+      return { id, kind, sequence };
+    },
+    delete(draft: CommitDraft, id: string): boolean {
+      const existing = find.get(draft.collectionKey, id);
+      if (existing === null) return false;
+      chunks.forget(draft, existing.key);
+      remove.run(existing.key);
+      change(draft, id, "delete");
+      return true;
+    },
+    writeVector: (draft: CommitDraft, vector: ChunkVector): void =>
+      chunks.writeVector(draft, vector),
+  };
+}
+
+function contentHash({ title, text, vector, chunks }: DocumentWrite): Uint8Array {
+  const hash = new Bun.CryptoHasher("sha256");
+  hash.update(JSON.stringify([title, text, chunks]));
+  if (vector !== undefined) hash.update(bytesOf(vector));
+  return hash.digest();
+}

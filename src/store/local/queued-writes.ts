@@ -1,0 +1,79 @@
+import { limits } from "../../limits.ts";
+import { assert, Problem } from "../../problems.ts";
+import type { Store } from "../store.ts";
+import type { CollectionWriteSql } from "./collection-write-sql.ts";
+import type { documentWriteSql } from "./document-write-sql.ts";
+import type { FactWriteSql } from "./fact-write-sql.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { KeywordWriteSql } from "./keyword-write-sql.ts";
+import { SMALL_WRITE, sizeOfDocuments, sizeOfIds, sizeOfVectors } from "./write-budget.ts";
+
+export interface WriteSql {
+  collections: CollectionWriteSql;
+  documents: ReturnType<typeof documentWriteSql>;
+  facts: FactWriteSql;
+  /** Undefined where no full-text tables are kept. */
+  keyword: KeywordWriteSql | undefined;
+}
+
+/** The writes of the port that go through the queue, in the order in which they were called. */
+export type QueuedWrites = Pick<
+  Store,
+  | "createCollection"
+  | "setFusion"
+  | "putAlias"
+  | "removeAlias"
+  | "putAnswer"
+  | "writeDocuments"
+  | "deleteDocuments"
+  | "writeVectors"
+>;
+
+/** Every one rejects with Problem `busy` where too much waits already. */
+export function queuedWrites(
+  group: GroupCommit,
+  { collections, documents, facts, keyword }: WriteSql,
+): QueuedWrites {
+  return {
+    createCollection: (collection) =>
+      group.add(SMALL_WRITE, () => {
+        const row = collections.insert(collection, now());
+        keyword?.create(row.key);
+        return row;
+      }),
+    setFusion: (key, fusion) =>
+      group.add(SMALL_WRITE, () => collections.setFusion(key, fusion, now())),
+    putAlias: (name, key) => group.add(SMALL_WRITE, () => collections.putAlias(name, key)),
+    removeAlias: (name) => group.add(SMALL_WRITE, () => collections.removeAlias(name)),
+    putAnswer: (key, answer) => group.add(SMALL_WRITE, () => facts.putAnswer(key, answer)),
+    async writeDocuments(key, writes) {
+      assert(writes.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
+      return group.addTo(key, sizeOfDocuments(writes), (draft, live) => {
+        requireLive(live);
+        const time = now();
+        return writes.map((write) => documents.write(draft, write, time));
+      });
+    },
+    async deleteDocuments(key, ids) {
+      assert(ids.length <= limits.documentsPerTransactionMax, "a transaction is bounded");
+      return group.addTo(key, sizeOfIds(ids), (draft, live) => {
+        requireLive(live);
+        return ids.filter((id) => documents.delete(draft, id)).length;
+      });
+    },
+    writeVectors: (key, vectors) =>
+      group.addTo(key, sizeOfVectors(vectors), (draft) => {
+        for (const vector of vectors) documents.writeVector(draft, vector);
+      }),
+  };
+}
+
+/** A request may hold a collection's row while another drops it. */
+function requireLive(live: boolean): void {
+  if (live) return;
+  throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+}
+
+function now(): string {
+  return new Date().toISOString();
+}

@@ -1,0 +1,82 @@
+import { Problem } from "../../problems.ts";
+import type { KeywordSearch, StoreRead } from "../store.ts";
+import { chunkReadSql } from "./chunk-read-sql.ts";
+import { collectionReadSql } from "./collection-read-sql.ts";
+import { documentReadSql } from "./document-read-sql.ts";
+import { factReadSql } from "./fact-read-sql.ts";
+import { fileCheckSql } from "./file-check-sql.ts";
+import { indexLogReadSql } from "./index-log-read-sql.ts";
+import { keywordReadSql } from "./keyword-read-sql.ts";
+import { toProblem, type Connection } from "./open-database.ts";
+
+/** What every store over a connection reads alike; what it says of itself is its own. */
+export type StoreReads = Omit<StoreRead, "epoch" | "sequence">;
+
+/**
+ * The reads of the port over one connection. They run at once on the calling thread; the promises are the port's, whose
+ * other implementations answer later.
+ */
+export function storeReads(connection: Connection): StoreReads {
+  const collections = collectionReadSql(connection);
+  const facts = factReadSql(connection);
+  const file = fileCheckSql(connection);
+  const documents = documentReadSql(connection);
+  const chunks = chunkReadSql(connection);
+  const indexLog = indexLogReadSql(connection);
+  const words = keywordReadSql(connection);
+  // A request may hold a collection's row while another drops it.
+  const live = (key: number): number => {
+    if (collections.isLive(key)) return key;
+    throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+  };
+  return {
+    collections: answered(collections.all),
+    collection: answered(collections.byName),
+    counts: answered(collections.counts),
+    pendingTotal: answered(chunks.pendingTotal),
+    aliases: answered(collections.aliases),
+    document: answered(documents.document),
+    documents: answered(documents.documents),
+    countDocuments: answered(documents.countDocuments),
+    chunksMatching: answered(chunks.chunksMatching),
+    documentsMatching: answered(documents.documentsMatching),
+    keyword: answered((search: KeywordSearch) => {
+      live(search.collectionKey);
+      return words.search(search);
+    }),
+    wordFrequencies: answered((key: number, forms: readonly string[]) => ({
+      counts: words.wordFrequencies(live(key), forms),
+      chunks: collections.counts(key).chunks,
+    })),
+    countKeyword: answered((search: Omit<KeywordSearch, "limit">) => {
+      live(search.collectionKey);
+      return words.count(search);
+    }),
+    documentsOfChunks: answered(chunks.documentsOfChunks),
+    hits: answered(chunks.hits),
+    facet: answered(documents.facet),
+    pending: answered(chunks.pending),
+    indexState: answered(indexLog.state),
+    indexLog: answered(indexLog.read),
+    indexedKeys: answered(indexLog.keys),
+    chunkTexts: answered(indexLog.texts),
+    chunkVectors: answered(chunks.vectors),
+    answer: answered(facts.answer),
+    check: answered(file.check),
+    diskBytes: answered(file.diskBytes),
+    ping: answered(facts.ping),
+  };
+}
+
+/** A call that gives a promise. SQLite tells of damage when it meets it: its errors become problems. */
+function answered<Values extends unknown[], T>(
+  read: (...values: Values) => T,
+): (...values: Values) => Promise<T> {
+  return async (...values) => {
+    try {
+      return read(...values);
+    } catch (error) {
+      throw toProblem(error);
+    }
+  };
+}

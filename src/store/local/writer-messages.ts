@@ -1,0 +1,83 @@
+import { isProblemCode, Problem, type FieldError } from "../../problems.ts";
+import type { Commit } from "../store.ts";
+import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
+import type { StoreEvent } from "./store-events.ts";
+
+/** What the thread that writes is asked for by the others: the methods of its store by their names. */
+export type WriterMethod =
+  | "createCollection"
+  | "setFusion"
+  | "dropCollection"
+  | "putAlias"
+  | "removeAlias"
+  | "writeDocuments"
+  | "deleteDocuments"
+  | "writeVectors"
+  | "trimIndexLog"
+  | "putAnswer"
+  | "giveBack"
+  | "check";
+
+/** `Value` is `unknown` where it is sent, and where it is received `never`: what every method takes. */
+export interface WriterCall<Value> {
+  id: number;
+  method: WriterMethod;
+  values: readonly Value[];
+}
+
+/** The settings of a store that can be sent. */
+export type WriterOptions = Omit<LocalStoreOptions, "tell">;
+
+export type ToWriter<Value> =
+  | { kind: "open"; folder: string; options: WriterOptions }
+  | { kind: "calls"; calls: readonly WriterCall<Value>[] }
+  | { kind: "close" };
+
+/** `Value` as with the calls: who waits for the answer knows what it is. */
+export type WriterAnswer<Value> =
+  | { id: number; ok: true; value: Value }
+  | { id: number; ok: false; failure: Failure };
+
+export type FromWriter<Value> =
+  | { kind: "opened" }
+  | { kind: "refused"; failure: Failure }
+  /** Commits come before the answers that they belong to. */
+  | { kind: "answers"; commits: Commit[]; answers: WriterAnswer<Value>[]; transactions: number }
+  | { kind: "event"; event: StoreEvent }
+  | { kind: "closed"; failure?: Failure };
+
+/** A failure as it is sent; an Error would arrive without its code. */
+export interface Failure {
+  /** Undefined where it is no Problem. */
+  code?: string;
+  detail: string;
+  errors: readonly FieldError[];
+  retryAfterMs?: number;
+  cause?: string;
+}
+
+/** What is sent of something that was thrown. */
+export function toFailure(error: unknown): Failure {
+  if (!(error instanceof Problem)) return { detail: String(error), errors: [] };
+  const { code, detail, errors, retryAfterMs, cause } = error;
+  return {
+    code,
+    detail,
+    errors,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(cause instanceof Error ? { cause: String(cause) } : {}),
+  };
+}
+
+/** What is thrown again where a failure arrives. */
+export function fromFailure({ code, detail, cause, ...rest }: Failure): Error {
+  if (code === undefined || !isProblemCode(code)) return new Error(detail);
+  return new Problem(code, detail, {
+    ...rest,
+    ...(cause === undefined ? {} : { cause: new Error(cause) }),
+  });
+}
+
+/** What a method of the store is called with, and what its promise gives. */
+export type ValuesOf<M extends WriterMethod> = Parameters<LocalStore[M]>;
+export type ResultOf<M extends WriterMethod> = Awaited<ReturnType<LocalStore[M]>>;

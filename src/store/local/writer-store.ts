@@ -1,0 +1,77 @@
+import { LocalReader } from "./local-reader.ts";
+import type { DataDirectoryStore } from "./local-store.ts";
+import { announceUrl } from "./lock.ts";
+import {
+  SMALL_WRITE,
+  sizeOfDocuments,
+  sizeOfIds,
+  sizeOfVectors,
+  UNQUEUED,
+} from "./write-budget.ts";
+import { WriterThread, type WriterThreadOptions } from "./writer-thread.ts";
+
+export type WriterStoreOptions = WriterThreadOptions;
+
+/**
+ * The store of a data directory with all writing in a Worker, so that no sync to disk holds this thread up. Reads run
+ * here, at once, on a connection of their own, and see every write whose promise has resolved. `sequence` is the last
+ * change number whose commit this thread has heard of. Where the Worker is lost, reads go on and writes reject.
+ */
+export type WriterStore = DataDirectoryStore;
+
+export const WriterStore = {
+  /**
+   * Opens or makes a data directory. @throws Problem `data_locked`, `data_damaged`, `schema_newer`, `migration_failed`
+   */
+  async open(folder: string, options: WriterStoreOptions = {}): Promise<WriterStore> {
+    const thread = await WriterThread.start(folder, options);
+    try {
+      return assemble(folder, thread, LocalReader.open(folder, options));
+    } catch (error) {
+      await thread[Symbol.asyncDispose]();
+      throw error;
+    }
+  },
+};
+
+function assemble(folder: string, thread: WriterThread, reader: LocalReader): WriterStore {
+  const { [Symbol.dispose]: closeReader, ...reads } = reader;
+  let { sequence } = reader;
+  thread.listen((commit) => (sequence = commit.sequence));
+  return {
+    ...reads,
+    get sequence() {
+      return sequence;
+    },
+    get transactions() {
+      return thread.transactions;
+    },
+    ...writes(thread),
+    onCommit: (listener) => thread.listen(listener),
+    announce: (url) => announceUrl(folder, url),
+    async [Symbol.asyncDispose]() {
+      // First: the connection that writes then closes as the last one, and leaves no WAL behind.
+      closeReader();
+      await thread[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function writes(thread: WriterThread) {
+  return {
+    createCollection: (...values) => thread.call("createCollection", values, SMALL_WRITE),
+    setFusion: (...values) => thread.call("setFusion", values, SMALL_WRITE),
+    dropCollection: (...values) => thread.call("dropCollection", values, SMALL_WRITE),
+    putAlias: (...values) => thread.call("putAlias", values, SMALL_WRITE),
+    removeAlias: (...values) => thread.call("removeAlias", values, SMALL_WRITE),
+    putAnswer: (...values) => thread.call("putAnswer", values, SMALL_WRITE),
+    writeDocuments: (...values) =>
+      thread.call("writeDocuments", values, sizeOfDocuments(values[1])),
+    deleteDocuments: (...values) => thread.call("deleteDocuments", values, sizeOfIds(values[1])),
+    writeVectors: (...values) => thread.call("writeVectors", values, sizeOfVectors(values[1])),
+    trimIndexLog: (...values) => thread.call("trimIndexLog", values, UNQUEUED),
+    giveBack: (...values) => thread.call("giveBack", values, UNQUEUED),
+    // It reads all of the file: here it would hold requests up.
+    check: (...values) => thread.call("check", values, UNQUEUED),
+  } satisfies Partial<WriterStore>;
+}
