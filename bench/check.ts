@@ -16,6 +16,8 @@ interface Ratio {
   /** Keys on the way to it; a row of a list is found by its `name`. */
   path: readonly string[];
   better: "higher" | "lower";
+  /** A value as good as this is never worse: a few µs more of almost nothing are a large share of it. */
+  enough?: number;
 }
 
 interface Bench {
@@ -30,6 +32,10 @@ interface Bench {
 
 const higher = (...path: string[]): Ratio => ({ path, better: "higher" });
 const lower = (...path: string[]): Ratio => ({ path, better: "lower" });
+/** Of a wait that searches in children take away almost whole. */
+const ENOUGH_WAIT = 0.1;
+/** The two are timed in blocks and use the memory differently: the same code gave 77 to 121 as other work came and went. */
+const ENOUGH_SPEEDUP = 70;
 
 const BENCHES: readonly Bench[] = [
   {
@@ -41,9 +47,9 @@ const BENCHES: readonly Bench[] = [
       higher("vectors", "c1", "throughput_in_bare"),
       higher("vectors", "c16", "throughput_in_bare"),
       higher("text", "ratios", "engines_auto_in_0_c16", "throughput"),
-      lower("text", "ratios", "engines_auto_in_0_c16", "live_p50"),
+      { ...lower("text", "ratios", "engines_auto_in_0_c16", "live_p50"), enough: ENOUGH_WAIT },
       higher("text", "ratios", "engines_2_in_0_c16", "throughput"),
-      lower("text", "ratios", "engines_2_in_0_c16", "live_p50"),
+      { ...lower("text", "ratios", "engines_2_in_0_c16", "live_p50"), enough: ENOUGH_WAIT },
     ],
   },
   {
@@ -58,7 +64,7 @@ const BENCHES: readonly Bench[] = [
     ratios: [
       lower("embedOverRaw", "ratio", "median"),
       lower("callOfDuplicatesWithCacheOverWithout", "ratio", "median"),
-      higher("ratios", "fullOverFast"),
+      { ...higher("ratios", "fullOverFast"), enough: ENOUGH_SPEEDUP },
       higher("ratios", "libraryOverTokens"),
     ],
   },
@@ -128,7 +134,8 @@ async function run({ name, args }: Bench, folder: string): Promise<unknown> {
 }
 
 /** Share by which a value is worse than it was; negative where it is better. */
-function worseBy({ better }: Ratio, before: number, now: number): number {
+function worseBy({ better, enough }: Ratio, before: number, now: number): number {
+  if (enough !== undefined && (better === "higher" ? now >= enough : now <= enough)) return 0;
   return better === "higher" ? 1 - now / before : now / before - 1;
 }
 

@@ -3,12 +3,22 @@ import { dirname, join, normalize } from "node:path";
 import { limits } from "../src/limits.ts";
 import { PROBLEMS } from "../src/problems.ts";
 
-const FOUNDATION = ["lib", "problems", "limits", "contract", "config", "telemetry", "version"];
+const FOUNDATION = [
+  "lib",
+  "problems",
+  "failure",
+  "limits",
+  "contract",
+  "config",
+  "telemetry",
+  "version",
+];
 
 /** room -> rooms it may import. The only copy of the table. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   problems: ["lib"],
+  failure: ["problems"],
   limits: ["lib"],
   version: [],
   contract: ["lib", "limits"],

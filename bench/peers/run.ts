@@ -51,29 +51,28 @@ const machine = describeMachine();
 const folder = mkdtempSync(join(tmpdir(), "slipstream-bench-peers-"));
 // Postgres runs as another user and must come to its own folder.
 chmodSync(folder, 0o755);
-try {
-  await using generator = LoadGenerator.start();
-  const { c1 } = await measureCeiling(generator, 1);
-  const options = { generator, install, cache, folder, binary, only, ...size };
-  const rows = await compareVectors(options);
-  console.log(vectorTable(rows));
-  const text = values["no-text"] ? null : await compareText(options);
-  if (text !== null) console.log(textTable(text.rows));
-  const result: PeersResult = {
-    machine,
-    count: size.count,
-    dimensions: DIMENSIONS,
-    rounds: size.rounds,
-    http_c1_p50_ms: rounded(c1.p50Us / 1000, 3),
-    rows,
-    text,
-  };
-  // A part of the systems is a look and no result.
-  if (only.length === 0) await keepPart(values.json, values.quick, result);
-  console.log(`${Math.round((performance.now() - started) / 1000)} s`);
-  const low = rows.filter(({ recall10 }) => recall10 < RECALL_MIN);
-  for (const { name, recall10 } of low) console.log(`${name}: recall ${recall10} is too low`);
-  process.exitCode = low.length === 0 ? 0 : 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+// However it ends: an interrupted run goes through no `finally`.
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+await using generator = LoadGenerator.start();
+const { c1 } = await measureCeiling(generator, 1);
+const options = { generator, install, cache, folder, binary, only, ...size };
+const rows = await compareVectors(options);
+console.log(vectorTable(rows));
+const text = values["no-text"] ? null : await compareText(options);
+if (text !== null) console.log(textTable(text.rows));
+const result: PeersResult = {
+  machine,
+  count: size.count,
+  dimensions: DIMENSIONS,
+  rounds: size.rounds,
+  http_c1_p50_ms: rounded(c1.p50Us / 1000, 3),
+  rows,
+  text,
+};
+// A part of the systems is a look and no result.
+if (only.length === 0) await keepPart(values.json, values.quick, result);
+console.log(`${Math.round((performance.now() - started) / 1000)} s`);
+const low = rows.filter(({ recall10 }) => recall10 < RECALL_MIN);
+for (const { name, recall10 } of low) console.log(`${name}: recall ${recall10} is too low`);
+process.exitCode = low.length === 0 ? 0 : 1;

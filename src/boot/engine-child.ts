@@ -75,7 +75,9 @@ async function openQueryEngine(
         createDirectSearch({ collections, search }),
       ),
       forgetCollections: () => collections.forget(),
-      hear: (collectionKey: number) => engine.hear(collectionKey),
+      hear: (collectionKeys: readonly number[]) => {
+        for (const collectionKey of collectionKeys) engine.hear(collectionKey);
+      },
       sealed: (collectionKey: number) => engine.hearSealed(collectionKey),
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -56,7 +56,7 @@ function writes({ store, engines, prepare }: DocumentsDeps) {
       idOf: (index: number) => string = () => crypto.randomUUID(),
     ): Promise<UpsertResult> {
       await engines.room(collection.key);
-      const ids = inputs.map((_input, index) => idOf(index));
+      const ids = inputs.map((input, index) => (hasId(input) ? "" : idOf(index)));
       // Vectors of the caller's need no model, and so no other process.
       const prepared =
         collection.model === NO_MODEL
@@ -213,6 +213,10 @@ function toItem(
     id: prepared.ok ? prepared.document.id : null,
     status: update ? "replaced" : "created",
   };
+}
+
+function hasId(input: unknown): boolean {
+  return typeof input === "object" && input !== null && "id" in input;
 }
 
 /** The id of a document that was refused, where it has one that can be shown. */

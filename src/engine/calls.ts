@@ -1,5 +1,5 @@
 import type { Step } from "../lib/timeline.ts";
-import { Problem, type FieldError, type ProblemCode } from "../problems.ts";
+import type { Failure } from "../failure.ts";
 import type { CollectionRow } from "../store/store.ts";
 
 /** A request that an engine answers as the server would: what came in, but for what only the socket knows. */
@@ -38,38 +38,6 @@ export type FromChild =
   | { type: "failure"; id: number; failure: Failure }
   | { type: "sealed"; collectionKey: number; sequence: number }
   | { type: "log"; line: string };
-
-/** An error on its way between processes: a Problem keeps all that a caller is told. */
-export interface Failure {
-  code: ProblemCode | undefined;
-  message: string;
-  stack: string | undefined;
-  errors: readonly FieldError[];
-  retryAfterMs: number | undefined;
-}
-
-export function toFailure(error: unknown): Failure {
-  if (error instanceof Problem) {
-    const { code, detail, stack, errors, retryAfterMs } = error;
-    return { code, message: detail, stack, errors, retryAfterMs };
-  }
-  const [message, stack] =
-    error instanceof Error ? [error.message, error.stack] : [String(error), undefined];
-  return { code: undefined, message, stack, errors: [], retryAfterMs: undefined };
-}
-
-export function fromFailure({ code, message, stack, errors, retryAfterMs }: Failure): Error {
-  const error =
-    code === undefined
-      ? new Error(message)
-      : new Problem(code, message, {
-          errors,
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-        });
-  // The other process's, where the fault is.
-  if (stack !== undefined) error.stack = stack;
-  return error;
-}
 
 /** Texts to be embedded by a model. */
 export interface EmbedArgs {

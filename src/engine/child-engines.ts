@@ -1,4 +1,5 @@
 import type { CollectionRow, Store } from "../store/store.ts";
+import { outsideRequests } from "../telemetry/logs.ts";
 import { BackgroundPool } from "./background-pool.ts";
 import type { EmbedArgs, EngineAnswer, EngineRequest, PrepareArgs } from "./calls.ts";
 import type { IndexCheck } from "./check-index.ts";
@@ -21,6 +22,9 @@ export interface ChildEnginesOptions {
 
 /** How long the owner's word that there is room for writes is believed. */
 const roomMs = 100;
+
+/** Between two messages that collections have changed. */
+const tellMs = 20;
 
 /** Texts that a query engine prepares; more of them go to the background. */
 const smallChars = 16_384;
@@ -50,8 +54,9 @@ export function startChildEngines(options: ChildEnginesOptions) {
       onSealed = trimmer(store);
       const lanes = { lanes: count, accepts: hasSameWeights };
       const passages = new Passages(store, embedBy(background), lanes);
+      const hear = tellSoon((collectionKeys) => pool.tell("hear", collectionKeys));
       store.onCommit((commit) => {
-        pool.tell("hear", commit.collectionKey);
+        hear(commit.collectionKey);
         passages.apply(commit);
       });
       await pool.opened();
@@ -121,6 +126,22 @@ function remoteOwner(pool: EnginePool, requestMsMax: number) {
 
 function embedBy(background: BackgroundPool): EmbedBatch {
   return (model, texts) => background.call("embed", { model, texts: [...texts] });
+}
+
+/** Tells of changed collections a few times a second: engines read what is committed before they search anyway. */
+function tellSoon(tell: (collectionKeys: number[]) => void): (collectionKey: number) => void {
+  const changed = new Set<number>();
+  return (collectionKey) => {
+    if (changed.size === 0) {
+      outsideRequests(() =>
+        setTimeout(() => {
+          tell([...changed]);
+          changed.clear();
+        }, tellMs).unref(),
+      );
+    }
+    changed.add(collectionKey);
+  };
 }
 
 function isSmall(inputs: readonly unknown[]): boolean {

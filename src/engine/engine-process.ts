@@ -1,5 +1,6 @@
 import type { Subprocess } from "bun";
-import { fromFailure, type FromChild, type ToChild } from "./calls.ts";
+import { fromFailure } from "../failure.ts";
+import type { FromChild, ToChild } from "./calls.ts";
 import { ENGINE_COMMAND } from "./child-command.ts";
 import { spawnChild } from "./spawn-child.ts";
 

@@ -165,7 +165,9 @@ export class Engine implements AsyncDisposable {
     const collection = await this.#store.collection(name);
     if (collection?.key !== key)
       throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
-    return this.#indexes.open(collection);
+    const index = await this.#indexes.open(collection);
+    await within(limits.catchUpMsMax, index.ready);
+    return index;
   }
 }
 

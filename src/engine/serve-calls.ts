@@ -1,5 +1,6 @@
 import type { Step } from "../lib/timeline.ts";
-import { toFailure, type FromChild, type ToChild } from "./calls.ts";
+import { toFailure } from "../failure.ts";
+import type { FromChild, ToChild } from "./calls.ts";
 
 /** What a child can do, by name. A missing name is our own mistake and answered as a failure. */
 export interface Handlers extends AsyncDisposable {

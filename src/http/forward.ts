@@ -5,6 +5,7 @@ import { Problem } from "../problems.ts";
 import type { Fetch } from "./front.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readBytes, requireIdentity } from "./read-body.ts";
+import { targetOf } from "./request-target.ts";
 import { scopeOf } from "./request-scope.ts";
 
 /** What engines answer: all that takes a millisecond, or reads more than a row. */
@@ -18,10 +19,7 @@ const smallBodyBytes = 4096;
 /** Sends requests that take computing to the engines, as they came, and everything else to `fetch`. */
 export function createForward(engines: Pick<ChildEngines, "answer">, fetch: Fetch): Fetch {
   return (request) => {
-    const start = request.url.indexOf("/", request.url.indexOf("//") + 2);
-    const target = start < 0 ? "/" : request.url.slice(start);
-    const end = target.indexOf("?");
-    const path = end < 0 ? target : target.slice(0, end);
+    const { target, path } = targetOf(request);
     if (!isForEngines(request.method, path)) return fetch(request);
     return forward(engines, request, { target, path });
   };

@@ -3,6 +3,7 @@ import { getLogger, withLogContext } from "../telemetry/logs.ts";
 import { limits } from "../limits.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { problemResponse } from "./problem-response.ts";
+import { targetOf } from "./request-target.ts";
 import { setScope, type RequestScope } from "./request-scope.ts";
 
 const log = getLogger("http");
@@ -42,12 +43,12 @@ export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
       void ended.finally(end);
     };
     return withLogContext({ request_id: scope.requestId }, async () => {
-      const { pathname: path, searchParams } = urlOf(request);
+      const { path, query } = targetOf(request);
       log.info("request_started", () => ({
         method: request.method,
         path,
         client_ip: connection?.requestIP(request)?.address ?? null,
-        query_params: shownQuery(searchParams),
+        query_params: shownQuery(query),
         user_agent: request.headers.get("user-agent"),
       }));
       const response = await respond({ fetch, lifecycle, scope, path }, request);
@@ -156,15 +157,11 @@ function logEnd({ request, path, response, scope, start }: Ended): void {
   log.error("request_failed", { ...base, error_type: type, error_message: message, stack, error });
 }
 
-/** HTTP/1.0 without a Host gives a request whose URL cannot be parsed. */
-function urlOf(request: Request): { pathname: string; searchParams: URLSearchParams } {
-  return URL.parse(request.url) ?? { pathname: "/", searchParams: new URLSearchParams() };
-}
-
 /** Names and values, but for what people search for: that is theirs. */
-function shownQuery(searchParams: URLSearchParams): Record<string, string> {
+function shownQuery(query: string): Record<string, string> {
   const shown: Record<string, string> = {};
-  for (const [name, value] of searchParams)
+  if (query === "") return shown;
+  for (const [name, value] of new URLSearchParams(query))
     shown[name] = name === "q" || name === "filter" ? "***" : value;
   return shown;
 }

@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import type { ChunkHit, CollectionRow, StoreRead } from "../store/store.ts";
+import { createChunksPerDocument, type ChunksPerDocument } from "./chunks-per-document.ts";
 import { createDocumentKeys } from "./document-keys.ts";
 import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
@@ -16,6 +17,7 @@ const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
 
 interface FindDeps extends SearchDeps {
   filterSets: FilterSets;
+  chunksPerDocument: ChunksPerDocument;
 }
 
 interface Found {
@@ -31,6 +33,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
   const { store, engine } = given;
   const deps = { ...given, documentKeys: createDocumentKeys(store) };
   const filterSets = createFilterSets(store);
+  const chunksPerDocument = createChunksPerDocument(store);
   return {
     /**
      * `degraded` leaves the semantic side of a hybrid search out. @throws Problem as `planSearch`; `not_ready`,
@@ -50,7 +53,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
       }
       const whole = planSearch(request, collection, deps);
       const plan = degraded ? withoutMeaning(whole) : whole;
-      const found = await find({ ...deps, filterSets }, plan);
+      const found = await find({ ...deps, filterSets, chunksPerDocument }, plan);
       const { page, chunks } = await fetchPage(store, plan, found);
       const shown = page.flatMap((one) => {
         const chunk = chunks.get(one.chunkKey);
@@ -83,7 +86,9 @@ function withoutMeaning(plan: SearchPlan): SearchPlan {
 async function find(deps: FindDeps, plan: SearchPlan): Promise<Found> {
   const wanted = plan.k + plan.offset;
   const count = plan.mode === "hybrid" ? Math.max(FUSED_CANDIDATES, wanted) : wanted;
-  const options: SideOptions = { collection: plan.collection, groupBy: plan.groupBy, count };
+  const { collection, groupBy } = plan;
+  const chunksPerUnit = groupBy === "chunk" ? 1 : await deps.chunksPerDocument(collection);
+  const options: SideOptions = { collection, groupBy, count, chunksPerUnit };
   const timings: Record<string, number> = {};
   const scope = await scopeOf(deps, plan, timings);
   const semantic =

@@ -12,10 +12,9 @@ export interface SideOptions {
   groupBy: GroupBy;
   /** Units wanted; fewer come back only where there are no more. */
   count: number;
+  /** Chunks asked for at first for each unit wanted. */
+  chunksPerUnit: number;
 }
-
-/** Chunks asked for at first for each document wanted: most documents are one or a few chunks. */
-const CHUNKS_PER_UNIT = 2;
 
 /** Candidates of a fast query that are ranked again by the full one: with so many, both find the same (measured). */
 const RESCORED_CANDIDATES = 200;
@@ -31,7 +30,7 @@ export interface MeaningSearch {
 /** Units by meaning, best first; a document has the score of its best chunk. */
 export async function rankByMeaning(
   { engine, documentKeys }: { engine: Engine; documentKeys: DocumentKeys },
-  { collection, groupBy, count }: SideOptions,
+  { collection, groupBy, count, chunksPerUnit }: SideOptions,
   { vector, rescore, allowed }: MeaningSearch,
 ): Promise<Ranked[]> {
   const nearest = (k: number): Neighbour[] => {
@@ -42,29 +41,29 @@ export async function rankByMeaning(
     return engine.nearest(collection, { vector: rescore, k, allowed: candidates });
   };
   const most = Math.min(engine.vectorsOf(collection), allowed?.size ?? Infinity);
-  let chunks = groupBy === "chunk" ? count : count * CHUNKS_PER_UNIT;
+  let chunks = Math.ceil(count * chunksPerUnit);
   for (;;) {
     const k = Math.max(1, Math.min(chunks, most));
     const found = most === 0 ? [] : nearest(k);
     const ranked = bestOfEach(await withDocuments(found, documentKeys), groupBy);
     if (ranked.length >= count || k >= most) return ranked.slice(0, count);
-    chunks = k * 4;
+    chunks = k * 2;
   }
 }
 
 /** Units by words, best first. */
 export async function rankByWords(
   side: KeywordSide,
-  { groupBy, count }: SideOptions,
+  { groupBy, count, chunksPerUnit }: SideOptions,
   scope: Scope,
 ): Promise<Ranked[]> {
   if (side.empty) return [];
-  let limit = groupBy === "chunk" ? count : count * CHUNKS_PER_UNIT;
+  let limit = Math.ceil(count * chunksPerUnit);
   for (;;) {
     const found = await side.find(scope, limit);
     const ranked = bestOfEach(found, groupBy);
     if (ranked.length >= count || found.length < limit) return ranked.slice(0, count);
-    limit *= 4;
+    limit *= 2;
   }
 }
 

@@ -1,4 +1,4 @@
-import { isProblemCode, Problem, type FieldError } from "../../problems.ts";
+import type { Failure } from "../../failure.ts";
 import type { Commit } from "../store.ts";
 import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
 import type { StoreEvent } from "./store-events.ts";
@@ -45,38 +45,6 @@ export type FromWriter<Value> =
   | { kind: "answers"; commits: Commit[]; answers: WriterAnswer<Value>[]; transactions: number }
   | { kind: "event"; event: StoreEvent }
   | { kind: "closed"; failure?: Failure };
-
-/** A failure as it is sent; an Error would arrive without its code. */
-export interface Failure {
-  /** Undefined where it is no Problem. */
-  code?: string;
-  detail: string;
-  errors: readonly FieldError[];
-  retryAfterMs?: number;
-  cause?: string;
-}
-
-/** What is sent of something that was thrown. */
-export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Problem)) return { detail: String(error), errors: [] };
-  const { code, detail, errors, retryAfterMs, cause } = error;
-  return {
-    code,
-    detail,
-    errors,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(cause instanceof Error ? { cause: String(cause) } : {}),
-  };
-}
-
-/** What is thrown again where a failure arrives. */
-export function fromFailure({ code, detail, cause, ...rest }: Failure): Error {
-  if (code === undefined || !isProblemCode(code)) return new Error(detail);
-  return new Problem(code, detail, {
-    ...rest,
-    ...(cause === undefined ? {} : { cause: new Error(cause) }),
-  });
-}
 
 /** What a method of the store is called with, and what its promise gives. */
 export type ValuesOf<M extends WriterMethod> = Parameters<LocalStore[M]>;

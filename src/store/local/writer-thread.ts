@@ -1,9 +1,9 @@
+import { fromFailure } from "../../failure.ts";
 import { Problem } from "../../problems.ts";
 import type { Commit } from "../store.ts";
 import { logEvent } from "./log-event.ts";
 import { writeBudget, type WriteSize } from "./write-budget.ts";
 import {
-  fromFailure,
   type FromWriter,
   type ResultOf,
   type ToWriter,

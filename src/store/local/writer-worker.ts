@@ -1,8 +1,8 @@
+import { toFailure } from "../../failure.ts";
 import type { Commit } from "../store.ts";
 import { LocalStore } from "./local-store.ts";
 import type { TellEvent } from "./store-events.ts";
 import {
-  toFailure,
   type FromWriter,
   type ToWriter,
   type WriterAnswer,
