@@ -66,7 +66,7 @@ export const limits = {
   phraseQueryWordsMax: 12,
   /** Chunk keys in the remembered sets of filters, some 50 bytes each. */
   filterSetKeysMax: 2_000_000,
-  filterSetsMax: 64,
+  filterSetsMax: 256,
   /** Chunks removed before free pages are given back to the file system. */
   chunksRemovedPerVacuum: 1000,
   /** Chunks read from the store at once by the background embedder. */

@@ -21,6 +21,9 @@ import { engineOptionsOf } from "./engine-options.ts";
 
 const log = getLogger("engine");
 
+/** From the first moment of service to the loading of the models that the collections need. */
+const warmAfterMs = 100;
+
 /** What an engine's process is told first. */
 export interface EngineStart {
   config: Config;
@@ -63,6 +66,11 @@ async function openQueryEngine(
     search,
     embedTexts: embedding.embedTexts,
   });
+  // Ready first, and whoever waits for that is told: loading a model holds this thread up.
+  const warming = setTimeout(() => {
+    engine.warm().catch((error: unknown) => log.warning("model.not_loaded", { error }));
+  }, warmAfterMs);
+  stack.defer(() => clearTimeout(warming));
   const owned = stack.move();
   return {
     suspicious: engine.suspicious,
