@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withPeersSection } from "../bench/peers/table.ts";
 import { openProgram } from "../src/boot/program.ts";
 import { configurationDocs, envExample, parseConfig } from "../src/config.ts";
 import { PROBLEMS, type ProblemCode } from "../src/problems.ts";
@@ -91,7 +92,7 @@ const files: Record<string, string> = {
   "docs/configuration.md": configurationDocs(),
   "docs/problems.md": problemDocs(),
   "docs/openapi.json": await openApi(),
-  "README.md": await readme(),
+  "README.md": await withPeersSection(await readme()),
   ".env.example": envExample("development"),
   ".env.production.example": envExample("production"),
 };

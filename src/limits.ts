@@ -64,6 +64,8 @@ export const limits = {
   catchUpMsMax: 2000,
   /** Words of a query whose quotes mean phrases; longer texts quote others. */
   phraseQueryWordsMax: 12,
+  /** Characters of chunks that searches have shown and that are remembered until the next commit. */
+  hitsRememberedCharactersMax: 8 * 1024 * 1024,
   /** Chunk keys in the remembered sets of filters, some 50 bytes each. */
   filterSetKeysMax: 2_000_000,
   filterSetsMax: 256,

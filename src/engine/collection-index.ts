@@ -90,6 +90,8 @@ export class CollectionIndex implements AsyncDisposable {
   /** The owner has sealed something that has not been taken over. */
   #refreshDue = false;
   #following: Promise<void> | undefined;
+  /** Version of the store whose changes have all been applied. */
+  #reached = "";
   #soon: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** Settles when the index has caught up with the store for the first time. */
@@ -157,8 +159,12 @@ export class CollectionIndex implements AsyncDisposable {
   /** Resolves when all that was committed before the call can be found; at once while the index is catching up. */
   async reach(): Promise<void> {
     const { store, collection } = this.#options;
+    const version = store.version();
+    // Most searches come when nothing was written since the last one.
+    if (version === this.#reached) return;
     const { sequence } = await store.indexState(collection.key);
     while (this.#sequence < sequence && !this.#catchingUp && !this.#closed) await this.#follow();
+    if (this.#sequence >= sequence) this.#reached = version;
   }
 
   /** Opening something ended this process before: the owner should look at it. */

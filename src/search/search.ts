@@ -10,6 +10,7 @@ import { keywordConfidence } from "./keyword-confidence.ts";
 import { createFilterSets, type FilterSets } from "./filter-sets.ts";
 import type { Scope } from "./keyword-side.ts";
 import { planSearch, type SearchDeps, type SearchPlan } from "./plan.ts";
+import { createReadMemory, type ReadMemory } from "./read-memory.ts";
 import { rankByMeaning, rankByWords, type SideOptions } from "./sides.ts";
 
 /** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
@@ -34,6 +35,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
   const deps = { ...given, documentKeys: createDocumentKeys(store) };
   const filterSets = createFilterSets(store);
   const chunksPerDocument = createChunksPerDocument(store);
+  const memory = createReadMemory(store);
   return {
     /**
      * `degraded` leaves the semantic side of a hybrid search out. @throws Problem as `planSearch`; `not_ready`,
@@ -46,7 +48,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
     ): Promise<SearchResult> {
       const start = performance.now();
       await engine.reach(collection);
-      if ((request.min_sequence ?? 0) > store.sequence) {
+      if (request.min_sequence !== undefined && request.min_sequence > memory.sequence()) {
         throw new Problem("not_ready", "The change of min_sequence has not happened here.", {
           retryAfterMs: 1000,
         });
@@ -54,7 +56,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
       const whole = planSearch(request, collection, deps);
       const plan = degraded ? withoutMeaning(whole) : whole;
       const found = await find({ ...deps, filterSets, chunksPerDocument }, plan);
-      const { page, chunks } = await fetchPage(store, plan, found);
+      const { page, chunks } = await fetchPage({ store, memory }, plan, found);
       const shown = page.flatMap((one) => {
         const chunk = chunks.get(one.chunkKey);
         return chunk === undefined ? [] : [toHit(one, chunk, plan)];
@@ -65,7 +67,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
         ...(plan === whole ? {} : { degraded: true }),
         took_ms: milliseconds(start),
         model: collection.model,
-        sequence: store.sequence,
+        sequence: memory.sequence(),
       };
     },
   };
@@ -173,7 +175,7 @@ function rank(
 
 /** The page that was asked for, filled up with documents that match the filter and have no vector yet. */
 async function fetchPage(
-  store: StoreRead,
+  { store, memory }: { store: StoreRead; memory: ReadMemory },
   plan: SearchPlan,
   { fused }: Found,
 ): Promise<{ page: Fused[]; chunks: Map<number, ChunkHit> }> {
@@ -189,7 +191,7 @@ async function fetchPage(
       })),
     );
   }
-  return { page, chunks: await store.hits(page.map((one) => one.chunkKey)) };
+  return { page, chunks: await memory.hits(page.map((one) => one.chunkKey)) };
 }
 
 async function unseen(

@@ -165,6 +165,8 @@ export interface StoreRead {
   readonly epoch: string;
   /** The last change number given out. */
   readonly sequence: number;
+  /** Another text after every commit, whoever made it: what was read before it may be remembered until then. */
+  version(): string;
   collections(): Promise<CollectionRow[]>;
   /** By name or alias. */
   collection(name: string): Promise<CollectionRow | undefined>;

@@ -8,6 +8,10 @@ export const ANSWER_LIFE_MS = 24 * 60 * 60 * 1000;
 export function factReadSql({ keep }: Connection) {
   const fact = keep<{ value: string | number }, [string]>("SELECT value FROM facts WHERE name = ?");
   const ping = keep("SELECT 1");
+  // The first counts the commits of other connections, the second the changes of this one.
+  const version = keep<{ version: string }, []>(
+    "SELECT data_version || ':' || total_changes() AS version FROM pragma_data_version",
+  );
   const answer = keep<StoredAnswer, [string, number]>(
     "SELECT request_sha256 AS requestSha256, answer FROM idempotency WHERE key = ? AND created_at_ms > ?",
   );
@@ -17,6 +21,7 @@ export function factReadSql({ keep }: Connection) {
       const value = fact.get("epoch")?.value;
       return typeof value === "string" ? value : undefined;
     },
+    version: (): string => version.get()?.version ?? "",
     sequence: (): number => Number(fact.get("sequence")?.value ?? 0),
     /** Milliseconds that it takes. */
     ping: (): number => {

@@ -30,6 +30,7 @@ export function storeReads(connection: Connection): StoreReads {
     throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
   };
   return {
+    version: facts.version,
     collections: answered(collections.all),
     collection: answered(collections.byName),
     counts: answered(collections.counts),

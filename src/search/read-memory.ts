@@ -1,0 +1,59 @@
+import { limits } from "../limits.ts";
+import type { ChunkHit, StoreRead } from "../store/store.ts";
+
+/** What searches read of the store again and again. */
+export interface ReadMemory {
+  /** The store's last change number, and chunks as it has them, both as of the call. */
+  sequence(): number;
+  hits(chunkKeys: readonly number[]): Promise<Map<number, ChunkHit>>;
+}
+
+/**
+ * Remembers what was read until the next commit. The same documents are found again and again, and reading ten of them
+ * takes a tenth of a search's time. What is given out is shared, and not to be changed.
+ */
+export function createReadMemory(store: StoreRead): ReadMemory {
+  const known = new Map<number, ChunkHit>();
+  let version = "";
+  let sequence = 0;
+  let characters = 0;
+  const forget = (): void => {
+    known.clear();
+    characters = 0;
+  };
+  const renew = (): void => {
+    const now = store.version();
+    if (now === version) return;
+    version = now;
+    sequence = store.sequence;
+    forget();
+  };
+  const read = async (chunkKeys: readonly number[]): Promise<void> => {
+    for (const [key, hit] of await store.hits(chunkKeys)) {
+      known.set(key, hit);
+      // Of metadata only what it takes at least is counted.
+      characters += (hit.text?.length ?? 0) + (hit.title?.length ?? 0) + hitOverhead;
+    }
+  };
+  return {
+    sequence() {
+      renew();
+      return sequence;
+    },
+    async hits(chunkKeys) {
+      renew();
+      if (characters > limits.hitsRememberedCharactersMax) forget();
+      const missing = chunkKeys.filter((key) => !known.has(key));
+      if (missing.length > 0) await read(missing);
+      const hits = new Map<number, ChunkHit>();
+      for (const key of chunkKeys) {
+        const hit = known.get(key);
+        if (hit !== undefined) hits.set(key, hit);
+      }
+      return hits;
+    },
+  };
+}
+
+/** What a chunk takes beside its text, in characters. */
+const hitOverhead = 500;

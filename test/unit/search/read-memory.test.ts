@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { createReadMemory } from "../../../src/search/read-memory.ts";
+import { LocalReader } from "../../../src/store/local/local-reader.ts";
+import { LocalStore } from "../../../src/store/local/local-store.ts";
+import type { StoreRead } from "../../../src/store/store.ts";
+import { tempDir } from "../../support/temp-dir.ts";
+import { COLLECTION, written } from "../store/fixtures.ts";
+
+/** Counts how often chunks are read. */
+function counted(store: StoreRead): { store: StoreRead; reads: () => number } {
+  let reads = 0;
+  const counting: StoreRead = new Proxy(store, {
+    get(target, name: keyof StoreRead) {
+      if (name === "hits") reads++;
+      return target[name];
+    },
+  });
+  return { store: counting, reads: () => reads };
+}
+
+test.each(["the connection that writes", "another connection"])(
+  "what %s has read is remembered until the next commit",
+  async (who) => {
+    using dir = tempDir();
+    await using store = await LocalStore.open(dir.path);
+    const { key } = await store.createCollection(COLLECTION);
+    await store.writeDocuments(key, [written("a", "one")]);
+    using reader = LocalReader.open(dir.path);
+    const { store: reading, reads } = counted(who === "another connection" ? reader : store);
+    const [chunk = 0] = await store.indexedKeys(key, { what: "text", after: 0, limit: 1 });
+    const memory = createReadMemory(reading);
+
+    expect((await memory.hits([chunk, 999])).get(chunk)?.text).toBe("one");
+    expect(memory.sequence()).toBe(store.sequence);
+    await memory.hits([chunk]);
+    expect(reads()).toBe(1);
+
+    // The chunk stays as it is, and what is shown of its document does not.
+    await store.writeDocuments(key, [{ ...written("a", "one"), metadata: { colour: "red" } }]);
+    expect((await memory.hits([chunk])).get(chunk)?.metadata).toEqual({ colour: "red" });
+    expect(memory.sequence()).toBe(store.sequence);
+    expect(reads()).toBe(2);
+
+    await store.deleteDocuments(key, ["a"]);
+    expect((await memory.hits([chunk])).has(chunk)).toBe(false);
+  },
+);
