@@ -84,7 +84,7 @@ export function peersSection(result: PeersResult): string {
   if (text !== null) {
     lines.push(
       "",
-      `From the text of a query to hits, ${whole(text.passages)} real passages and ${whole(text.queries)} real questions. Chroma embeds with ${text.weights}.`,
+      `From the text of a query to hits, ${whole(text.passages)} real passages and ${whole(text.queries)} real questions. Chroma embeds with ${text.weights}. Questions come again from round to round, and Slipstream remembers the vectors of recent texts: one that is new takes the model's few milliseconds more. A filter's matches are remembered too, until the next change.`,
       "",
       textTable(text.rows),
     );

@@ -1,8 +1,8 @@
-import { constants, setPriority } from "node:os";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { forwardLine, getLogger } from "../telemetry/logs.ts";
 import { EngineProcess } from "./engine-process.ts";
+import { lowerPriority, niceness } from "./lower-priority.ts";
 
 const log = getLogger("engine");
 
@@ -101,11 +101,7 @@ export class BackgroundPool implements AsyncDisposable {
       }),
     };
     this.#children.add(child);
-    try {
-      setPriority(child.process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
-    } catch {
-      // Not every system lets a process do that; it is only a courtesy to the others.
-    }
+    lowerPriority(child.process.pid, niceness.background);
     log.debug("engine.child_started", { pid: child.process.pid });
     return child;
   }

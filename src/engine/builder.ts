@@ -1,4 +1,3 @@
-import { constants, setPriority } from "node:os";
 import type { Subprocess } from "bun";
 import type { BuiltSegment } from "../segments/build.ts";
 import type { BuildJob } from "../segments/segment-kind.ts";
@@ -6,6 +5,7 @@ import { getLogger } from "../telemetry/logs.ts";
 import type { BuildAnswer, BuildRequest } from "./builder-child.ts";
 import { BUILDER_CHILD_COMMAND } from "./child-command.ts";
 import { spawnChild } from "./spawn-child.ts";
+import { lowerPriority, niceness } from "./lower-priority.ts";
 
 const log = getLogger("index");
 
@@ -80,11 +80,7 @@ export class Builder implements AsyncDisposable {
       onMessage: (answer) => this.#finish(answer),
       onExit: (how) => this.#lose(child, how),
     });
-    try {
-      setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
-    } catch {
-      // Not every system lets a process do that; it is only a courtesy to the others.
-    }
+    lowerPriority(child.pid, niceness.background);
     log.debug("index.builder_started", { pid: child.pid });
     return child;
   }

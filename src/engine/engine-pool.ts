@@ -3,6 +3,7 @@ import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { forwardLine, getLogger } from "../telemetry/logs.ts";
 import { EngineProcess } from "./engine-process.ts";
+import { lowerPriority, niceness } from "./lower-priority.ts";
 
 const log = getLogger("engine");
 
@@ -184,6 +185,7 @@ export class EnginePool implements AsyncDisposable {
       },
       onExit: (how, error) => this.#lose(slot, how, error),
     });
+    lowerPriority(slot.process.pid, niceness.engine);
   }
 
   #serve(slot: Slot, suspicious: boolean): void {

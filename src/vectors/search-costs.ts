@@ -15,8 +15,11 @@ const slowerWeight = 1 / 64;
 /** A measurement counts for no more than this many times the average, or than the reciprocal: pauses are no costs. */
 const outlierMax = 4;
 
-/** What is not chosen drifts back to where it began by this share a search, so that a bad spell is forgotten. */
-const driftShare = 1 / 256;
+/**
+ * What is not chosen drifts, by this share a search, to where it would be if this machine were as much slower or faster at it
+ * as at what is chosen: a bad spell is forgotten, and a slow machine does not make the one look dear that is in use.
+ */
+const driftShare = 1 / 64;
 
 /** Scored rows, or candidates, below which a measurement says more about the clock. */
 const workMin = 64;
@@ -49,12 +52,14 @@ export class SearchCosts {
   scanTook(ns: number, { lookUps, rows }: { lookUps: number; rows: number }): void {
     const work = rows + lookUps * lookUpShare;
     if (work >= workMin) this.#scored = learn(this.#scored, ns / work);
-    this.#fetched += (this.#fetchedFirst - this.#fetched) * driftShare;
+    const expected = (this.#fetchedFirst * this.#scored) / this.#scoredFirst;
+    this.#fetched += (expected - this.#fetched) * driftShare;
   }
 
   graphTook(ns: number, candidates: number): void {
     if (candidates >= workMin) this.#fetched = learn(this.#fetched, ns / candidates);
-    this.#scored += (this.#scoredFirst - this.#scored) * driftShare;
+    const expected = (this.#scoredFirst * this.#fetched) / this.#fetchedFirst;
+    this.#scored += (expected - this.#scored) * driftShare;
   }
 }
 

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync 
 import { join } from "node:path";
 import { SearchResultSchema } from "../../src/contract/search.ts";
 import {
+  eventually,
   runProgram,
   startServerProgram,
   type FinishedProgram,
@@ -121,7 +122,9 @@ describe(`the binary alone in an empty folder, ${network}`, () => {
       expect(answer.hits.map((hit) => hit.chunk?.heading)).toContain(
         "8.9 Conduct towards officials",
       );
-      expect(server.stdout()).toContain('"path":"/api/v1/collections/documents/search"');
+      // The log is written a moment after the answer.
+      const line = '"path":"/api/v1/collections/documents/search"';
+      await eventually("the search is logged", () => server.stdout().includes(line) || undefined);
       for (const [path, part] of PAGES) expect(await get(server, path), path).toContain(part);
       server.signal("SIGTERM");
       expect(await server.exited).toBe(0);

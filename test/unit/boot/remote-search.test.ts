@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { remoteSearch } from "../../../src/boot/remote-search.ts";
 import { createCollectionReads } from "../../../src/collections/collections.ts";
 import { createAnswerer } from "../../../src/http/answer.ts";
+import { createDirectSearch } from "../../../src/http/direct-search.ts";
 import { createQueryApp } from "../../../src/http/app.ts";
 import { createSearch } from "../../../src/search/search.ts";
 import { numbered, openWorld, WORLD, write } from "../engine/world.ts";
@@ -14,12 +15,14 @@ test("a search in an engine gives the value that it gives here, or throws its pr
   const collection = await store.createCollection(WORLD);
   await write(store, collection, [numbered(1), numbered(2)]);
   const here = createSearch({ store, engine, kDefault: 10 });
+  const collections = createCollectionReads(store);
   const app = createQueryApp({
-    collections: createCollectionReads(store),
+    collections,
     search: here,
     embedTexts: async () => ({ vectors: [], tokens: 0 }),
   });
-  const answer = createAnswerer((request) => app.fetch(request));
+  const direct = createDirectSearch({ collections, search: here });
+  const answer = createAnswerer((request) => app.fetch(request), direct);
   const remote = remoteSearch({ answer }, { requestId: () => "a-test" });
   const request = { query: "only1x", mode: "keyword" as const };
   const [found, wanted] = [

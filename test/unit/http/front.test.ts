@@ -186,6 +186,6 @@ describe("the front", () => {
     const request = get();
     Object.defineProperty(request, "url", { value: "/no-host" });
     const lines = await records(async () => expect((await front.handle(request)).status).toBe(200));
-    expect(lines[0]?.["path"]).toBe("/");
+    expect(lines[0]?.["path"]).toBe("/no-host");
   });
 });

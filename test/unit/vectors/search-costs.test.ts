@@ -25,5 +25,17 @@ test("a way that a bad spell made dear is tried again some time", () => {
   for (let search = 0; search < 100; search++) costs.graphTook(1e9, 100);
   expect(costs.graph(100)).toBeGreaterThan(before * 10);
   for (let search = 0; search < 5000; search++) costs.scanTook(330_000, { lookUps: 0, rows: 1000 });
-  expect(costs.graph(100)).toBeCloseTo(before, -4);
+  expect(costs.graph(100) / before).toBeCloseTo(1, 0);
+});
+
+const choice = (costs: SearchCosts): number =>
+  costs.graph(100) / costs.scan({ lookUps: 0, rows: 1000 });
+
+test("a machine that is slow at both still chooses as a quick one would", () => {
+  const [quick, slow] = [new SearchCosts(384), new SearchCosts(384)];
+  for (let search = 0; search < 2000; search++) {
+    quick.graphTook(700_000, 100);
+    slow.graphTook(4 * 700_000, 100);
+  }
+  expect(choice(slow) / choice(quick)).toBeCloseTo(1, 1);
 });
