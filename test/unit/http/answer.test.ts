@@ -29,7 +29,11 @@ test("an answer of 500 carries what is behind it, for the log of the process wit
 test("the id and whether engines ended over it come with the request", async () => {
   const seen: unknown[] = [];
   const answer = createAnswerer((request) => {
-    const { requestId, degraded } = scopeOf(request);
+    const scope = scopeOf(request);
+    const { requestId, degraded } = scope;
+    // The process with the socket sees to both; a route may ask for them all the same.
+    scope.keepOpen();
+    scope.runsUntil(Promise.resolve());
     seen.push([request.method, new URL(request.url).search, requestId, degraded]);
     return new Response("{}");
   });
