@@ -4,7 +4,6 @@
  * collections. `bun bench/embedding.ts [--quick] [--json FILE]`
  */
 import { Tokenizer } from "@huggingface/tokenizers";
-import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Embedder } from "../src/embedding/embedder.ts";
 import { cached, createEmbeddingCache } from "../src/embedding/embedding-cache.ts";
@@ -20,6 +19,7 @@ import { openModel } from "../src/embedding/open-embedder.ts";
 import { openQueryEncoder, parseQueryEncoder } from "../src/embedding/query-encoder.ts";
 import { createTokenizer } from "../src/embedding/tokenizer.ts";
 import { readSets } from "./support/sets.ts";
+import { machineFacts } from "./support/load-results.ts";
 
 const SETS = ["cranfield", "cisi", "cosqa"];
 /** Queries that count, in tokens without [CLS] and [SEP]. */
@@ -213,12 +213,7 @@ const blocks = await measureInBlocks(
 );
 const us = (name: string): number => blocks.get(name)?.median ?? Number.NaN;
 const result = {
-  machine: {
-    cpu: cpus()[0]?.model ?? "unknown",
-    cores: availableParallelism(),
-    platform: `${process.platform} ${process.arch}`,
-    bun: Bun.version,
-  },
+  machine: machineFacts(),
   quick: values.quick,
   rounds,
   queries: { count: queries.length, tokensMin: TOKENS.min, tokensMax: TOKENS.max },

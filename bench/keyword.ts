@@ -4,7 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createAnalyser } from "../src/keyword/analyser.ts";
@@ -18,6 +18,7 @@ import { RowSet } from "../src/segments/row-set.ts";
 import type { Steps } from "../src/segments/segment-kind.ts";
 import { median } from "./support/median.ts";
 import { measureRanking, readSets, type RetrievalSet } from "./support/sets.ts";
+import { machineFacts } from "./support/load-results.ts";
 
 const SETS = ["cranfield", "cisi", "cosqa"];
 const PASSAGES = 30_000;
@@ -281,12 +282,7 @@ try {
     Object.entries(build).map(([name, value]) => [name, round1(value)]),
   );
   const result = {
-    machine: {
-      cpu: cpus()[0]?.model ?? "unknown",
-      cores: availableParallelism(),
-      platform: `${process.platform} ${process.arch}`,
-      bun: Bun.version,
-    },
+    machine: machineFacts(),
     passages: index.size,
     queries: queries.length,
     rounds: ROUNDS,

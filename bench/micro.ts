@@ -4,7 +4,7 @@
  */
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { mkdtempSync, openSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, devNull, tmpdir } from "node:os";
+import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SearchSchema } from "../src/contract/search.ts";
@@ -29,6 +29,7 @@ import { searchParts, type VectorParts } from "../src/vectors/search-parts.ts";
 import { createVectorKind } from "../src/vectors/vector-kind.ts";
 import { readSets } from "./support/sets.ts";
 import { cachedSegment } from "./support/vector-parts.ts";
+import { machineFacts } from "./support/load-results.ts";
 
 const SETS = ["cranfield", "cisi", "cosqa"];
 const MODEL = "static-256";
@@ -268,12 +269,7 @@ try {
   const steps = [...times].map(([step, each]) => rowOf(step, each));
   console.table(steps);
   const result = {
-    machine: {
-      cpu: cpus()[0]?.model ?? "unknown",
-      cores: availableParallelism(),
-      platform: `${process.platform} ${process.arch}`,
-      bun: Bun.version,
-    },
+    machine: machineFacts(),
     quick: values.quick,
     passages: passages.length,
     dimensions: small.info.dimensions,

@@ -3,7 +3,7 @@
  * and from source, with each model: `bun bench/start.ts [--binary dist/slipstream]`
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { distinctDocuments, seededRandom } from "../test/e2e/distinct-documents.ts";
@@ -11,6 +11,7 @@ import { FROM_SOURCE, logged, startServerProgram } from "../test/support/process
 import { median } from "./support/median.ts";
 import { callJson, post, startServer } from "./support/server.ts";
 import { readSet, sharedFolder } from "./support/sets.ts";
+import { machineFacts } from "./support/load-results.ts";
 
 const MODELS = ["all-MiniLM-L6-v2", "static-256"];
 const DOCUMENTS = 1400;
@@ -130,12 +131,7 @@ for (const model of MODELS) {
 }
 console.log(`${corpus.documents.length} documents (${corpus.name}), medians of ${STARTS} starts`);
 console.table(rows);
-const machine = {
-  cpu: cpus()[0]?.model ?? "unknown",
-  cores: availableParallelism(),
-  platform: `${process.platform} ${process.arch}`,
-  bun: Bun.version,
-};
+const machine = machineFacts();
 const { name, documents } = corpus;
 const result = { machine, corpus: name, documents: documents.length, starts: STARTS, rows };
 await Bun.write(RESULTS, `${JSON.stringify(result, null, 2)}\n`);

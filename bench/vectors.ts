@@ -4,7 +4,7 @@
  * `bun bench/vectors.ts [--million] [--cache FOLDER] [--json FILE]`
  */
 import { mkdirSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { RowSet } from "../src/segments/row-set.ts";
@@ -22,6 +22,7 @@ import {
   vectorAt,
   type Rows,
 } from "./support/vector-parts.ts";
+import { machineFacts } from "./support/load-results.ts";
 
 const COUNT = 100_000;
 const DIMENSIONS = 384;
@@ -249,12 +250,7 @@ const { values } = parseArgs({
   },
 });
 mkdirSync(values.cache, { recursive: true });
-const machine = {
-  cpu: cpus()[0]?.model ?? "unknown",
-  cores: availableParallelism(),
-  platform: `${process.platform} ${process.arch}`,
-  bun: Bun.version,
-};
+const machine = machineFacts();
 const missed: string[] = [];
 let result: object;
 if (values.million) {

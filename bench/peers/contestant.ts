@@ -1,8 +1,7 @@
 import type { RoundReport } from "../support/load-rounds.ts";
-import type { Row } from "./peer.ts";
-import { filterValue, metadataOf, rowVector, type FilterName } from "./vectors.ts";
+import { DOCUMENTS_PER_WRITE, type LibrarySession, type Row, type Search } from "./peer.ts";
+import { filterValue, metadataOf, readVectors, rowVector, type FilterName } from "./vectors.ts";
 import type { Rows } from "../support/vector-parts.ts";
-import type { Search } from "./peer.ts";
 
 /** What writing all rows took. */
 export interface Loading {
@@ -35,8 +34,24 @@ export interface Contestant extends AsyncDisposable {
   diskBytes(): number;
 }
 
+/** Writes all rows into an empty system, one write after the other. */
+export async function loadRows(
+  session: Pick<LibrarySession, "create" | "insert" | "settle">,
+  { cache, count }: { cache: string; count: number },
+): Promise<Loading> {
+  const { rows } = await readVectors(cache, count);
+  await session.create();
+  const start = performance.now();
+  for (let from = 0; from < count; from += DOCUMENTS_PER_WRITE) {
+    await session.insert(rowsBetween(rows, from, from + DOCUMENTS_PER_WRITE));
+  }
+  const acknowledgedMs = performance.now() - start;
+  await session.settle();
+  return { acknowledgedMs, indexedMs: performance.now() - start };
+}
+
 /** Some of the rows as they are written. */
-export function rowsBetween(rows: Rows, from: number, to: number): Row[] {
+function rowsBetween(rows: Rows, from: number, to: number): Row[] {
   return rows.keys
     .slice(from, to)
     .map((row) => ({ row, vector: rowVector(rows, row), ...metadataOf(row) }));

@@ -4,10 +4,10 @@ import type { LoadGenerator } from "../support/load.ts";
 import { requestBytes } from "../support/load-answer.ts";
 import type { RoundReport } from "../support/load-rounds.ts";
 import { callJson, post } from "../support/server.ts";
-import { rowsBetween, searchOf, type Contestant, type Loading, type Round } from "./contestant.ts";
+import { loadRows, searchOf, type Contestant, type Loading, type Round } from "./contestant.ts";
 import { diskBytes, memoryBytes } from "./footprint.ts";
-import { DOCUMENTS_PER_WRITE, type HttpPeer, type HttpSession } from "./peer.ts";
-import { QUERIES, readQueries, readVectors, type FilterName } from "./vectors.ts";
+import type { HttpPeer, HttpSession } from "./peer.ts";
+import { QUERIES, readQueries, type FilterName } from "./vectors.ts";
 
 interface Options {
   install: string;
@@ -39,16 +39,8 @@ export class HttpContestant implements Contestant {
 
   async load(): Promise<Loading> {
     const { install, cache, count } = this.#options;
-    const { rows } = await readVectors(cache, count);
     await using session = await this.#peer.start({ install, dataDir: this.#dataDir });
-    await session.create();
-    const start = performance.now();
-    for (let from = 0; from < count; from += DOCUMENTS_PER_WRITE) {
-      await session.insert(rowsBetween(rows, from, from + DOCUMENTS_PER_WRITE));
-    }
-    const acknowledgedMs = performance.now() - start;
-    await session.settle();
-    return { acknowledgedMs, indexedMs: performance.now() - start };
+    return await loadRows(session, { cache, count });
   }
 
   async open(): Promise<number> {

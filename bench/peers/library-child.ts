@@ -1,10 +1,10 @@
 /** The process of a library: commands come by IPC, one at a time, and each has one answer. Started by library-contestant.ts. */
 import { LatencyHistogram } from "../support/load-histogram.ts";
 import type { RoundReport } from "../support/load-rounds.ts";
-import { rowsBetween, searchOf, type Loading, type Round } from "./contestant.ts";
+import { loadRows, searchOf, type Loading, type Round } from "./contestant.ts";
 import { libraryPeers } from "./library-peers.ts";
-import { DOCUMENTS_PER_WRITE, type LibrarySession, type Places } from "./peer.ts";
-import { readQueries, readVectors, type FilterName } from "./vectors.ts";
+import type { LibrarySession, Places } from "./peer.ts";
+import { readQueries, type FilterName } from "./vectors.ts";
 
 /** What the child is told: which system, where, and the vectors. */
 export interface ChildOptions extends Places {
@@ -29,18 +29,6 @@ export type ChildAnswer =
 
 /** Searches of a round that are not counted. */
 const WARM_MS = 300;
-
-async function load(session: LibrarySession, { cache, count }: ChildOptions): Promise<Loading> {
-  const { rows } = await readVectors(cache, count);
-  await session.create();
-  const start = performance.now();
-  for (let from = 0; from < count; from += DOCUMENTS_PER_WRITE) {
-    await session.insert(rowsBetween(rows, from, from + DOCUMENTS_PER_WRITE));
-  }
-  const acknowledgedMs = performance.now() - start;
-  await session.settle();
-  return { acknowledgedMs, indexedMs: performance.now() - start };
-}
 
 async function find(
   session: LibrarySession,
@@ -82,7 +70,7 @@ async function answerTo(
   command: Command,
   options: ChildOptions,
 ): Promise<ChildAnswer> {
-  if (command.kind === "load") return { kind: "loaded", loading: await load(session, options) };
+  if (command.kind === "load") return { kind: "loaded", loading: await loadRows(session, options) };
   const queries = await queriesOf(options);
   if (command.kind === "find") {
     return { kind: "found", rows: await find(session, queries, command.filter) };

@@ -1,12 +1,19 @@
 import { availableParallelism, cpus, loadavg } from "node:os";
 
-/** Where a result was taken, and how busy that machine was with other work when it began. */
-export function describeMachine(): Record<string, string | number> {
+/** Where a result was taken. */
+export function machineFacts(): Record<string, string | number> {
   return {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
     platform: `${process.platform} ${process.arch}`,
     bun: Bun.version,
+  };
+}
+
+/** The same, and how busy that machine was with other work when it began. */
+export function describeMachine(): Record<string, string | number> {
+  return {
+    ...machineFacts(),
     load_average_before: rounded(loadavg()[0] ?? 0, 2),
     date: new Date().toISOString().slice(0, 10),
   };

@@ -1,10 +1,13 @@
+import type { DocumentsDeps } from "../documents/documents.ts";
+import { prepareDocuments } from "../documents/prepare.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import type { EmbedTexts } from "../http/routes/openai.ts";
 
-/** What embeds in this process. */
+/** What embeds, and counts tokens to prepare documents, in this process. */
 export interface Embedding {
   embed: (model: string, texts: readonly string[]) => Promise<(Float32Array | undefined)[]>;
   tokenCounter: (model: string) => Promise<(text: string) => number>;
+  prepare: DocumentsDeps["prepare"];
   embedTexts: EmbedTexts;
 }
 
@@ -23,6 +26,10 @@ export function embedderOf(models: OpensModels): Embedding {
   return {
     embed,
     tokenCounter,
+    async prepare(inputs, { collection, ids }) {
+      const countTokens = await tokenCounter(collection.model);
+      return prepareDocuments(inputs, { ids, collection, countTokens });
+    },
     async embedTexts(model, texts) {
       const count = await tokenCounter(model);
       const tokens = texts.reduce((sum, text) => sum + count(text), 0);

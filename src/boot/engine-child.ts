@@ -1,7 +1,6 @@
 import { createCollectionReads } from "../collections/collections.ts";
 import type { Config } from "../config.ts";
 import { createDocumentReads } from "../documents/documents.ts";
-import { prepareDocuments } from "../documents/prepare.ts";
 import { Builder } from "../engine/builder.ts";
 import type { EmbedArgs, PrepareArgs } from "../engine/calls.ts";
 import type { FollowerRole, OwnerRole } from "../engine/collection-index.ts";
@@ -108,16 +107,11 @@ async function openBackgroundEngine(): Promise<Handlers> {
   };
 }
 
-function documentCalls({ embed, embedTexts, tokenCounter }: Embedding) {
+function documentCalls({ embed, embedTexts, prepare }: Embedding) {
   return {
     embed: ({ model, texts }: EmbedArgs) => embed(model, texts),
     embedTexts: ({ model, texts }: EmbedArgs) => embedTexts(model, texts),
-    prepare: async ({ collection, inputs, ids }: PrepareArgs) =>
-      prepareDocuments(inputs, {
-        ids,
-        collection,
-        countTokens: await tokenCounter(collection.model),
-      }),
+    prepare: ({ inputs, ...options }: PrepareArgs) => prepare(inputs, options),
   };
 }
 

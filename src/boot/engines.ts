@@ -1,8 +1,7 @@
 import type { Config } from "../config.ts";
-import type { PrepareArgs } from "../engine/calls.ts";
 import { startChildEngines, type ChildEngines } from "../engine/child-engines.ts";
 import { openLocalEngines, type LocalEngines } from "../engine/engines.ts";
-import { prepareDocuments, type Prepared } from "../documents/prepare.ts";
+import type { Prepared } from "../documents/prepare.ts";
 import type { DocumentsDeps } from "../documents/documents.ts";
 import type { EmbedTexts } from "../http/routes/openai.ts";
 import { createSearch, type Search } from "../search/search.ts";
@@ -43,16 +42,13 @@ async function computeHere(config: Config, store: Store): Promise<Computing> {
     sealRows: config.indexSealRows,
   });
   const { engine } = engines;
-  const { tokenCounter, embedTexts } = embedderOf(engine.models);
+  const { prepare, embedTexts } = embedderOf(engine.models);
   return {
     engines,
     children: undefined,
     search: createSearch({ store, engine, kDefault: config.searchTopK }),
     embedTexts,
-    prepare: async (inputs, { collection, ids }) => {
-      const countTokens = await tokenCounter(collection.model);
-      return prepareDocuments(inputs, { ids, collection, countTokens });
-    },
+    prepare,
   };
 }
 
@@ -75,13 +71,9 @@ function startChildren(config: Config, count: number): StartingEngines {
         search: remoteSearch(children, { requestId: () => crypto.randomUUID() }),
         embedTexts: (model, texts) => children.embedTexts({ model, texts }),
         prepare: (inputs, { collection, ids }) =>
-          prepareRemotely(children, { collection, inputs, ids }),
+          children.prepare<Prepared[]>({ collection, inputs, ids }),
       };
     },
     [Symbol.asyncDispose]: () => starting[Symbol.asyncDispose](),
   };
-}
-
-function prepareRemotely(children: ChildEngines, args: PrepareArgs): Promise<Prepared[]> {
-  return children.prepare<Prepared[]>(args);
 }

@@ -2,6 +2,7 @@ import { Value } from "@sinclair/typebox/value";
 import { SearchResultSchema } from "../contract/search.ts";
 import { ProblemSchema } from "../contract/shared.ts";
 import type { ChildEngines } from "../engine/child-engines.ts";
+import { encodeUtf8 } from "../lib/text.ts";
 import { assert, isProblemCode, Problem } from "../problems.ts";
 import type { Search } from "../search/search.ts";
 
@@ -16,7 +17,7 @@ export function remoteSearch(
         method: "POST",
         target: `/api/v1/collections/${encodeURIComponent(name)}/search`,
         contentType: "application/json",
-        body: new TextEncoder().encode(JSON.stringify(request)),
+        body: encodeUtf8(JSON.stringify(request)),
         requestId: requestId(),
       });
       const value: unknown = JSON.parse(new TextDecoder().decode(body));

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createCollections } from "../../src/collections/collections.ts";
 import { embedderOf } from "../../src/boot/embed-texts.ts";
-import { prepareDocuments } from "../../src/documents/prepare.ts";
 import { createDocuments } from "../../src/documents/documents.ts";
 import { createIdempotency } from "../../src/documents/idempotency.ts";
 import { openLocalEngines } from "../../src/engine/engines.ts";
@@ -155,19 +154,12 @@ describe("/api/openapi.json", () => {
     await using store = await LocalStore.open(dir.path);
     await using engines = await openLocalEngines(store, engineOptions(dir.path));
     const { engine } = engines;
-    const { tokenCounter, embedTexts } = embedderOf(engine.models);
+    const { prepare, embedTexts } = embedderOf(engine.models);
     const app = createApp({
       store,
       engines,
       collections: createCollections({ store, engines, defaultModel: "static-256" }),
-      documents: createDocuments({
-        store,
-        engines,
-        prepare: async (inputs, { collection, ids }) => {
-          const countTokens = await tokenCounter(collection.model);
-          return prepareDocuments(inputs, { ids, collection, countTokens });
-        },
-      }),
+      documents: createDocuments({ store, engines, prepare }),
       idempotency: createIdempotency(store),
       search: createSearch({ store, engine, kDefault: 10 }),
       embedTexts,
