@@ -157,9 +157,8 @@ export class CollectionIndex implements AsyncDisposable {
   }
 
   /** Resolves when all that was committed before the call can be found; at once while the index is catching up. */
-  async reach(): Promise<void> {
+  async reach(version = this.#options.store.version()): Promise<void> {
     const { store, collection } = this.#options;
-    const version = store.version();
     // Most searches come when nothing was written since the last one.
     if (version === this.#reached) return;
     const { sequence } = await store.indexState(collection.key);

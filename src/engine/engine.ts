@@ -76,12 +76,13 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Resolves when all that was committed before the call can be found. To be awaited before a search.
+   * Resolves when all that was committed before the call can be found. To be awaited before a search, which may have
+   * asked the store for its version already.
    * @throws Problem `collection_not_found` for a collection that was dropped meanwhile
    */
-  async reach(collection: CollectionRow): Promise<void> {
+  async reach(collection: CollectionRow, version = this.#store.version()): Promise<void> {
     const index = this.#indexes.find(collection.key) ?? (await this.#openLate(collection));
-    await index.reach();
+    await index.reach(version);
   }
 
   /** Opening something ended this process before: the owner of the files should look at it. */

@@ -3,8 +3,9 @@ import type { ChunkHit, StoreRead } from "../store/store.ts";
 
 /** What searches read of the store again and again. */
 export interface ReadMemory {
-  /** The store's last change number, and chunks as it has them, both as of the call. */
-  sequence(): number;
+  /** Begins a search: the store's version, which has everything up to the change of that number. */
+  begin(): { version: string; sequence: number };
+  /** Chunks as the store has them, as of the last begin or later. */
   hits(chunkKeys: readonly number[]): Promise<Map<number, ChunkHit>>;
 }
 
@@ -21,13 +22,6 @@ export function createReadMemory(store: StoreRead): ReadMemory {
     known.clear();
     characters = 0;
   };
-  const renew = (): void => {
-    const now = store.version();
-    if (now === version) return;
-    version = now;
-    sequence = store.sequence;
-    forget();
-  };
   const read = async (chunkKeys: readonly number[]): Promise<void> => {
     for (const [key, hit] of await store.hits(chunkKeys)) {
       known.set(key, hit);
@@ -36,12 +30,16 @@ export function createReadMemory(store: StoreRead): ReadMemory {
     }
   };
   return {
-    sequence() {
-      renew();
-      return sequence;
+    begin() {
+      if (store.version() !== version) {
+        sequence = store.sequence;
+        // Asked again: a commit in between is then in the version, and not only in the number.
+        version = store.version();
+        forget();
+      }
+      return { version, sequence };
     },
     async hits(chunkKeys) {
-      renew();
       if (characters > limits.hitsRememberedCharactersMax) forget();
       const missing = chunkKeys.filter((key) => !known.has(key));
       if (missing.length > 0) await read(missing);

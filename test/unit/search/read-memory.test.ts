@@ -30,18 +30,20 @@ test.each(["the connection that writes", "another connection"])(
     const [chunk = 0] = await store.indexedKeys(key, { what: "text", after: 0, limit: 1 });
     const memory = createReadMemory(reading);
 
+    expect(memory.begin().sequence).toBe(store.sequence);
     expect((await memory.hits([chunk, 999])).get(chunk)?.text).toBe("one");
-    expect(memory.sequence()).toBe(store.sequence);
+    memory.begin();
     await memory.hits([chunk]);
     expect(reads()).toBe(1);
 
     // The chunk stays as it is, and what is shown of its document does not.
     await store.writeDocuments(key, [{ ...written("a", "one"), metadata: { colour: "red" } }]);
+    expect(memory.begin()).toEqual({ version: reading.version(), sequence: store.sequence });
     expect((await memory.hits([chunk])).get(chunk)?.metadata).toEqual({ colour: "red" });
-    expect(memory.sequence()).toBe(store.sequence);
     expect(reads()).toBe(2);
 
     await store.deleteDocuments(key, ["a"]);
+    memory.begin();
     expect((await memory.hits([chunk])).has(chunk)).toBe(false);
   },
 );
