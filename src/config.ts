@@ -4,7 +4,7 @@ import { Problem, type FieldError } from "./problems.ts";
 /** How a setting is read: the text of the environment in, a value or a sentence that says what is wrong out. */
 type Reading<T> = { ok: true; value: T } | { ok: false; message: string };
 
-interface Setting<T> {
+export interface Setting<T> {
   /** Environment names, the canonical one first. */
   names: readonly [string, ...string[]];
   /** The default as it would be written in the environment. */
@@ -63,12 +63,25 @@ function enginesReading(text: string): Reading<number | undefined> {
   return count.ok ? count : { ok: false, message: "must be auto or a whole number from 0 to 64" };
 }
 
+/** Origins as browsers send them, or `*`. */
+function origins(text: string): Reading<readonly string[]> {
+  const value = text
+    .split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "");
+  const good = value.every(
+    (one) => one === "*" || (URL.canParse(one) && new URL(one).origin === one),
+  );
+  if (good) return { ok: true, value };
+  return { ok: false, message: "must be origins such as https://app.example.com, or *" };
+}
+
 function setting<T>(one: Setting<T>): Setting<T> {
   return one;
 }
 
 /** The one schema: every setting, its default, its environment names and its docs. */
-const SETTINGS = {
+export const SETTINGS = {
   environment: setting({
     names: ["APP_ENVIRONMENT", "ENVIRONMENT"],
     fallback: "development",
@@ -214,8 +227,121 @@ const SETTINGS = {
     names: ["DRAIN_TIMEOUT"],
     fallback: "30",
     accepts: "0 to 3600 seconds",
-    docs: "Longest wait for running requests at shutdown.",
+    docs: "Longest wait for running requests and jobs at shutdown. Jobs that are left go on at the next start.",
     read: integer(0, 3600),
+  }),
+  jobWorkers: setting({
+    names: ["JOB_WORKERS"],
+    fallback: "2",
+    accepts: "0 to 64; 0 leaves all jobs in the queue",
+    docs: "Jobs that run at once: uploads, backups, compaction. What takes long in them is done by child processes behind everything else.",
+    read: integer(0, 64),
+  }),
+  backupsKeep: setting({
+    names: ["BACKUPS_KEEP"],
+    fallback: "7",
+    accepts: "1 to 1000",
+    docs: "Backups that are kept; older ones are removed when one more was made. Copies from before a migration are not counted.",
+    read: integer(1, 1000),
+  }),
+  wsHeartbeatSeconds: setting({
+    names: ["WS_HEARTBEAT_INTERVAL"],
+    fallback: "15",
+    accepts: "1 to 300 seconds",
+    docs: "Between two pings of a live connection.",
+    read: integer(1, 300),
+  }),
+  wsStaleSeconds: setting({
+    names: ["WS_STALE_TIMEOUT"],
+    fallback: "60",
+    accepts: "2 to 900 seconds, at least twice `WS_HEARTBEAT_INTERVAL`",
+    docs: "A live connection that answers nothing is gone within this time: it is stale after three quarters of it. One that does not read what it is sent is cut after half of it.",
+    read: integer(2, 900),
+  }),
+  wsOrigins: setting({
+    names: ["CORS_ORIGINS", "WS_ORIGINS"],
+    fallback: "",
+    accepts: "origins such as `https://app.example.com`, with commas between them; `*` allows all",
+    docs: "Pages of other hosts that may open a live connection. A page of the server's own host always may, and so may a program that is no browser.",
+    read: origins,
+  }),
+  wsConnections: setting({
+    names: ["WS_CONNECTIONS_MAX"],
+    fallback: "50000",
+    accepts: "1 to 1000000",
+    docs: "Live connections at once; one more is closed with 1013. Each needs a file descriptor.",
+    read: integer(1, 1_000_000),
+  }),
+  wsFramesPerSecond: setting({
+    names: ["WS_RATE"],
+    fallback: "50",
+    accepts: "1 to 100000",
+    docs: "Frames a second that one live connection may send.",
+    read: integer(1, 100_000),
+  }),
+  wsFramesBurst: setting({
+    names: ["WS_BURST"],
+    fallback: "100",
+    accepts: "1 to 100000",
+    docs: "Frames that one live connection may send at once after a pause.",
+    read: integer(1, 100_000),
+  }),
+  metricsExporter: setting({
+    names: ["METRICS_EXPORTER"],
+    fallback: "prometheus",
+    accepts: "prometheus, console, otlp or none",
+    docs: "`prometheus` answers `GET /metrics`. `console` writes all numbers to the log once a minute too, and `otlp` sends them to `OTEL_EXPORTER_OTLP_ENDPOINT`. `none` counts nothing.",
+    read: choice(["prometheus", "console", "otlp", "none"] as const),
+  }),
+  otelEnabled: setting({
+    names: ["OTEL_ENABLED"],
+    fallback: "",
+    accepts: "true or false; empty is true where `OTEL_EXPORTER_OTLP_ENDPOINT` is set",
+    docs: "Traces. Where they are off, nothing of OpenTelemetry is loaded.",
+    read: (text: string): Reading<boolean | undefined> => {
+      if (text === "") return { ok: true, value: undefined };
+      const given = choice(["true", "false"] as const, { 1: "true", 0: "false" })(text);
+      return given.ok ? { ok: true, value: given.value === "true" } : given;
+    },
+  }),
+  otelEndpoint: setting({
+    names: ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_ENDPOINT"],
+    fallback: "",
+    accepts: "an http or https URL; empty is `http://localhost:4318` where it is needed",
+    docs: "The collector, by OTLP over HTTP (port 4318, not gRPC's 4317). Traces go to `/v1/traces` below it, metrics to `/v1/metrics`.",
+    read: (text: string): Reading<string | undefined> => {
+      if (text === "") return { ok: true, value: undefined };
+      const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+      return isHttp
+        ? { ok: true, value: text }
+        : { ok: false, message: "must be an http or https URL" };
+    },
+  }),
+  otelServiceName: setting({
+    names: ["OTEL_SERVICE_NAME"],
+    fallback: "slipstream",
+    accepts: "a name",
+    docs: "The service's name in traces.",
+    read: nonEmpty,
+  }),
+  traceShare: setting({
+    names: ["OTEL_TRACES_SAMPLER_ARG"],
+    fallback: "1",
+    accepts: "0 to 1",
+    docs: "Share of the traces beginning here that are kept. A trace that began elsewhere is kept where it is kept there.",
+    read: (text: string): Reading<number> => {
+      const value = Number(text);
+      return value >= 0 && value <= 1
+        ? { ok: true, value }
+        : { ok: false, message: "must be a number from 0 to 1" };
+    },
+  }),
+  traceDetail: setting({
+    names: ["TRACE_DETAIL"],
+    fallback: "light",
+    accepts: "light or detailed",
+    docs: "`light` makes one span of each request, `detailed` one of each step of it too, which costs ten times as much.",
+    read: choice(["light", "detailed"] as const),
   }),
 } as const;
 
@@ -227,15 +353,22 @@ export type Config = { readonly [K in keyof Settings]: ValueOf<Settings[K]> };
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
-function textOf(one: Setting<unknown>, env: Environment): string {
+/** All names of a setting, the canonical one first. The last is the nested one: `APP_WS__RATE` for `WS_RATE`. */
+export function namesOf({ names }: Pick<Setting<unknown>, "names">): readonly string[] {
+  const [first] = names;
+  return first.startsWith("APP_") ? names : [...names, `APP_${first.replace("_", "__")}`];
+}
+
+/** A setting as it is written in an environment, or its default. */
+export function textOf(one: Setting<unknown>, env: Environment): string {
   return env[givenName(one, env)] || one.fallback;
 }
 
 /** The one of a setting's names under which it was set; its first where it was not. */
 function givenName(one: Setting<unknown>, env: Environment): string {
-  return one.names.find((name) => env[name]) ?? one.names[0];
+  return namesOf(one).find((name) => env[name]) ?? one.names[0];
 }
 
 /**
@@ -258,6 +391,13 @@ export function parseConfig(env: Environment): Config {
         "must be a loopback address while there are no API keys: put an authenticating proxy in front",
     });
   }
+  const [heartbeat, stale] = [values["wsHeartbeatSeconds"], values["wsStaleSeconds"]];
+  if (typeof heartbeat === "number" && typeof stale === "number" && stale < 2 * heartbeat) {
+    errors.push({
+      field: "WS_STALE_TIMEOUT",
+      message: "must be at least twice WS_HEARTBEAT_INTERVAL, so that a client can answer a ping",
+    });
+  }
   if (errors.length > 0) {
     const list = errors.map(({ field, message }) => `${field} ${message}`).join("; ");
     throw new Problem("config_invalid", `${list}.`, { errors });
@@ -277,44 +417,4 @@ export function logFormatOf(config: Pick<Config, "logFormat" | "environment">): 
 /** The level that logs have when `LOG_LEVEL` is empty. */
 export function logLevelOf(config: Pick<Config, "logLevel" | "environment">): LogLevel {
   return config.logLevel ?? (config.environment === "staging" ? "debug" : "info");
-}
-
-/** The settings in force as `NAME=value` lines, for `slipstream config print`. */
-export function printConfig(env: Environment): string {
-  return Object.values(SETTINGS)
-    .map((one) => `${one.names[0]}=${textOf(one, env)}\n`)
-    .join("");
-}
-
-/** `docs/configuration.md`, generated. */
-export function configurationDocs(): string {
-  const rows = Object.values(SETTINGS).map((one: Setting<unknown>) => {
-    const [name, ...aliases] = one.names;
-    const also = aliases.length > 0 ? ` (or \`${aliases.join("`, `")}\`)` : "";
-    return `| \`${name}\`${also} | ${one.fallback === "" ? "" : `\`${one.fallback}\``} | ${one.accepts} | ${one.docs} |`;
-  });
-  return [
-    "# Configuration",
-    "",
-    "<!-- Generated by `bun run gen`; edit src/config.ts instead. -->",
-    "",
-    "Settings come from the environment, then from a `.env` file in the working folder, then from the defaults below.",
-    "A wrong one stops the start with exit code 78, and all wrong ones are named at once; `slipstream config check` says so without starting.",
-    "",
-    "| setting | default | accepts | what it does |",
-    "| --- | --- | --- | --- |",
-    ...rows,
-    "",
-  ].join("\n");
-}
-
-/** `.env.example` or `.env.production.example`, generated: every setting with its docs, commented out at its default. */
-export function envExample(profile: "development" | "production"): string {
-  const blocks = Object.values(SETTINGS).map((one: Setting<unknown>) => {
-    const special = profile === "production" ? one.production : undefined;
-    const remark = special ? `\n# ${special.remark}.` : "";
-    const line = special ? `${one.names[0]}=${special.value}` : `# ${one.names[0]}=${one.fallback}`;
-    return `# ${one.docs}\n# Accepts: ${one.accepts}.${remark}\n${line}\n`;
-  });
-  return `# Settings of Slipstream (${profile}). Generated by \`bun run gen\`.\n\n${blocks.join("\n")}`;
 }

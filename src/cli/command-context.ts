@@ -1,6 +1,6 @@
 import { openLogs } from "../boot/logs.ts";
 import { parseConfig, type Config } from "../config.ts";
-import { openTarget, type Target } from "./target.ts";
+import { openTarget, type Target, type TargetOptions } from "./target.ts";
 
 /** Settings of a command that is not a server: only what is wrong is logged, to stderr. */
 function commandConfig(): Config {
@@ -11,7 +11,7 @@ function commandConfig(): Config {
 /** Runs a command against the server that holds the data, or in this process. `options` and @throws as `openTarget` */
 export async function withTarget<T>(
   work: (target: Target, config: Config) => Promise<T>,
-  options: { engines?: boolean } = {},
+  options: TargetOptions = {},
 ): Promise<T> {
   const config = commandConfig();
   await using _logs = await openLogs(config, 2);

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Argument, Command, CommanderError } from "commander";
 import { PROBLEMS, Problem } from "../problems.ts";
 import { VERSION } from "../version.ts";
 import { draw, printResult, say } from "./output.ts";
@@ -37,7 +37,8 @@ function fail(error: unknown): number {
   return EXIT_FAILED;
 }
 
-function createProgram(setExitCode: (code: number) => void): Command {
+/** The command line: every command with its options and what runs it. */
+export function createProgram(setExitCode: (code: number) => void): Command {
   const program = new Command("slipstream")
     .description("Text into searchable meaning, pushed live, from one file.")
     .version(VERSION_LINE, "-V, --version", "Print the version")
@@ -91,6 +92,10 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .description("Merge index segments and give free space back")
     .option("--json", "as JSON")
     .action(async (options) => (await import("./maintenance.ts")).compactCommand(options));
+  addBackups(program, setExitCode);
+  addJobs(program);
+  addHealth(program, setExitCode);
+  addMigrate(program, setExitCode);
   addCollections(program);
   addModels(program);
   addConfig(program, setExitCode);
@@ -102,6 +107,81 @@ function createProgram(setExitCode: (code: number) => void): Command {
       printResult(json ? JSON.stringify(VERSION) : VERSION_LINE),
     );
   return program;
+}
+
+function addBackups(program: Command, setExitCode: (code: number) => void): void {
+  program
+    .command("backup")
+    .description("Copy the data into its folder of backups, and check the copy")
+    .option("--json", "as JSON")
+    .action(async (options) =>
+      setExitCode(await (await import("./backup.ts")).backupCommand(options)),
+    );
+  program
+    .command("restore")
+    .description(
+      "Put a backup in the place of the data, which is kept aside; with no server running",
+    )
+    .argument("<path>", "a file, or the name of one of the backups")
+    .option("--json", "as JSON")
+    .action(async (path, options) => (await import("./backup.ts")).restoreCommand(path, options));
+}
+
+function addJobs(program: Command): void {
+  const jobs = program.command("jobs").description("Background work: uploads, backups, compaction");
+  jobs
+    .command("list", { isDefault: true })
+    .description("List the newest jobs")
+    .option("--state <state>", "queued, running, succeeded, failed or cancelled")
+    .option("--kind <kind>", "ingest, reindex, backup or compaction")
+    .option("--limit <count>", "jobs", "50")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./jobs.ts")).listCommand(options));
+  jobs
+    .command("show <id>")
+    .description("Show a job and what it could not take")
+    .option("--json", "as JSON")
+    .action(async (id, options) => (await import("./jobs.ts")).showCommand(id, options));
+  jobs
+    .command("cancel <id>")
+    .description("Stop a job; what it has done stays done")
+    .action(async (id) => (await import("./jobs.ts")).cancelCommand(id));
+}
+
+function addHealth(program: Command, setExitCode: (code: number) => void): void {
+  program
+    .command("health")
+    .description("Ask the server how it is: 0 where it is well, else 1")
+    .addArgument(
+      new Argument("[probe]", "what to ask").choices(["live", "ready", "startup"]).default("ready"),
+    )
+    .option("--json", "print the whole answer")
+    .action(async (probe, options) =>
+      setExitCode(await (await import("./health.ts")).healthCommand(probe, options)),
+    );
+}
+
+function addMigrate(program: Command, setExitCode: (code: number) => void): void {
+  const migrate = program.command("migrate").description("The schema of the data directory");
+  migrate
+    .command("status", { isDefault: true })
+    .description("List the migrations and say which ones the data has had")
+    .option("--json", "as JSON")
+    .action(async (options) => setExitCode((await import("./migrate.ts")).statusCommand(options)));
+  migrate
+    .command("up")
+    .description("Bring the data to the newest schema, with a copy before; serve does so by itself")
+    .option("--to <schema>", "an older one of the schemas after the data's")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./migrate.ts")).upCommand(options));
+  migrate
+    .command("down")
+    .description(
+      "Take the data one schema back, with a copy before: what only the newer one holds is gone",
+    )
+    .option("--to <schema>", "further back")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./migrate.ts")).downCommand(options));
 }
 
 function addCollections(program: Command): void {
@@ -149,8 +229,9 @@ function addConfig(program: Command, setExitCode: (code: number) => void): void 
     .action(async () => setExitCode((await import("./config.ts")).checkCommand()));
   config
     .command("print")
-    .description("Print the settings in force")
-    .action(async () => (await import("./config.ts")).printCommand());
+    .description("Print the settings in force, without passwords")
+    .option("--json", "as JSON")
+    .action(async (options) => (await import("./config.ts")).printCommand(options));
   config
     .command("docs")
     .description("Print the documentation of all settings")

@@ -11,16 +11,27 @@ export interface Target extends AsyncDisposable {
   call(path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** What a command that finds no server needs of the program in its own process. */
+export interface TargetOptions {
+  engines?: boolean;
+  /** Jobs are run: those that others have left too, while the command waits for its own. */
+  jobs?: boolean;
+}
+
 /**
  * A short command starts no engines of its own: they would take longer than its work.
  * @throws Problem `data_locked` where the holder does not listen, and as `openProgram`
  */
 export async function openTarget(
   config: Config,
-  { engines = false }: { engines?: boolean } = {},
+  { engines = false, jobs = false }: TargetOptions = {},
 ): Promise<Target> {
   try {
-    const program = await openProgram(engines ? config : { ...config, engines: 0 });
+    const program = await openProgram({
+      ...config,
+      engines: engines ? config.engines : 0,
+      jobWorkers: jobs ? 1 : 0,
+    });
     return {
       call: (path, init) => program.front.handle(new Request(`http://localhost${path}`, init)),
       [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),

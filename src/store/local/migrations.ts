@@ -1,51 +1,101 @@
 import type { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { getDatabaseVersion, migrate, type Migration } from "./migrator.js";
 import initial from "../../../migrations/0001_initial.sql" with { type: "text" };
 import indexLog from "../../../migrations/0002_index_log.sql" with { type: "text" };
+import rooms from "../../../migrations/0003_rooms.sql" with { type: "text" };
+import standing from "../../../migrations/0004_standing_queries.sql" with { type: "text" };
+import jobs from "../../../migrations/0005_jobs.sql" with { type: "text" };
 import { Problem } from "../../problems.ts";
+import { backUp } from "./migration-backup.ts";
+import {
+  completeRecord,
+  dropRecord,
+  hasTable,
+  isRecordComplete,
+  recorded,
+  refuseChanged,
+} from "./migration-record.ts";
 
-/** In order; the text is inside the binary. */
-const TEXTS = [initial, indexLog];
+/** In order, by the names of their files; the text is inside the binary. */
+const TEXTS = { initial, index_log: indexLog, rooms, standing_queries: standing, jobs };
 
 /** Reads the `-- up` and `-- down` parts of one migration's text. */
-function parse(text: string, index: number): Migration {
+function parse([name, text]: [string, string], index: number): Migration & { name: string } {
   const [, up, down] = /^-- up\n([\s\S]*)\n-- down\n([\s\S]*)$/.exec(text) ?? [];
   if (up === undefined || down === undefined)
     throw new Error(`migration ${index + 1} lacks its -- up or -- down part`);
-  return { version: index + 1, up: [up], down };
+  return { version: index + 1, name, up: [up], down };
 }
 
-export const MIGRATIONS: readonly Migration[] = TEXTS.map(parse);
+export const MIGRATIONS: readonly (Migration & { name: string })[] =
+  Object.entries(TEXTS).map(parse);
 
 /** The schema that this program reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
  * Brings a database to the last of the migrations. An older one that holds anything is first copied to `backups/` beside it.
- * @throws Problem `migration_failed`, `schema_newer`
+ * @throws Problem as `migrateTo`
  */
 export function migrateUp(
   db: Database,
   databasePath: string,
   migrations: readonly Migration[] = MIGRATIONS,
 ): { from: number; backup: string | undefined } {
+  return migrateTo(db, { databasePath, target: migrations.length, migrations });
+}
+
+/**
+ * Brings a database to the schema `target`, up or down: a copy of it first, then every step in a savepoint of its own and
+ * all of them in one transaction, so that a step that fails leaves the data as it was.
+ * @throws Problem `migration_failed`, `migration_changed`, `schema_newer`
+ */
+export function migrateTo(
+  db: Database,
+  {
+    databasePath,
+    target,
+    migrations = MIGRATIONS,
+  }: { databasePath: string; target: number; migrations?: readonly Migration[] },
+): { from: number; backup: string | undefined } {
   const from = refuseNewer(db, migrations.length);
-  if (from === migrations.length) return { from, backup: undefined };
+  refuseChanged(db, migrations);
+  if (from === target) {
+    if (!isRecordComplete(db, from))
+      db.transaction(() => completeRecord(db, migrations, from)).immediate();
+    return { from, backup: undefined };
+  }
   const backup = from === 0 ? undefined : backUp(db, databasePath, from);
+  let reached = from;
   try {
-    migrate(db, [...migrations], migrations.length);
+    db.transaction(() => {
+      completeRecord(db, migrations, from);
+      try {
+        migrate(db, recorded(migrations), target);
+      } finally {
+        reached = getDatabaseVersion(db);
+      }
+      if (target < from) beginNewLife(db);
+      if (target === 0) dropRecord(db);
+    }).immediate();
   } catch (error) {
+    const step = `The step from schema ${reached} ${target > from ? "up" : "down"} failed`;
+    const copy = backup === undefined ? "" : ` A copy from before is ${backup}.`;
     throw new Problem(
       "migration_failed",
-      `The step from schema ${getDatabaseVersion(db)} failed and was undone.`,
-      {
-        cause: error,
-      },
+      `${step} and was undone: the data has schema ${getDatabaseVersion(db)}, as before.${copy}`,
+      { cause: error },
     );
   }
   return { from, backup };
+}
+
+/**
+ * Data that went down has lost what its newer schema held, numbers that were given out among it. A new epoch, which the
+ * next start makes, tells indexes and clients that what they remember of it is void.
+ */
+function beginNewLife(db: Database): void {
+  if (hasTable(db, "facts")) db.run("DELETE FROM facts WHERE name = 'epoch'");
 }
 
 /** The schema that a database has. @throws Problem `schema_newer` where this program does not know it */
@@ -58,24 +108,4 @@ export function refuseNewer(db: Database, known = SCHEMA_VERSION): number {
     );
   }
   return version;
-}
-
-/** A consistent copy under its final name, or none at all. */
-function backUp(db: Database, databasePath: string, version: number): string {
-  const folder = join(dirname(databasePath), "backups");
-  const time = new Date().toISOString().replaceAll(":", "-");
-  const path = join(folder, `before-migration-from-${version}-${time}.db`);
-  const temporary = `${path}.tmp`;
-  try {
-    mkdirSync(folder, { recursive: true });
-    db.run("VACUUM INTO ?", [temporary]);
-    renameSync(temporary, path);
-  } catch (error) {
-    // Where the folder itself is a file, Bun's forced removal fails with an error of its own.
-    if (existsSync(temporary)) rmSync(temporary);
-    throw new Problem("migration_failed", "The backup before the migration could not be written.", {
-      cause: error,
-    });
-  }
-  return path;
 }

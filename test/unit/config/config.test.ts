@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { logFormatOf, logLevelOf, parseConfig } from "../../../src/config.ts";
 import {
   configurationDocs,
   envExample,
-  logFormatOf,
-  logLevelOf,
-  parseConfig,
   printConfig,
-} from "../../../src/config.ts";
+  shownValue,
+  unknownNames,
+} from "../../../src/config/config-docs.ts";
 import { problemOf } from "../problems/problem-of.ts";
 
 type Env = Record<string, string>;
@@ -47,6 +47,20 @@ describe("parseConfig", () => {
       durability: "full",
       writeTransactionDocuments: 100,
       drainTimeoutSeconds: 30,
+      wsHeartbeatSeconds: 15,
+      wsStaleSeconds: 60,
+      wsOrigins: [],
+      wsConnections: 50_000,
+      wsFramesPerSecond: 50,
+      wsFramesBurst: 100,
+      metricsExporter: "prometheus",
+      otelEnabled: undefined,
+      otelEndpoint: undefined,
+      otelServiceName: "slipstream",
+      traceDetail: "light",
+      traceShare: 1,
+      jobWorkers: 2,
+      backupsKeep: 7,
     });
   });
 
@@ -73,6 +87,20 @@ describe("parseConfig", () => {
         DURABILITY: "Relaxed",
         WRITE_TRANSACTION_DOCUMENTS: "1",
         DRAIN_TIMEOUT: "0",
+        WS_HEARTBEAT_INTERVAL: "20",
+        WS_STALE_TIMEOUT: "40",
+        CORS_ORIGINS: "https://a.example, http://localhost:3000",
+        WS_CONNECTIONS_MAX: "7",
+        WS_RATE: "8",
+        WS_BURST: "9",
+        METRICS_EXPORTER: "OTLP",
+        OTEL_ENABLED: "true",
+        OTEL_EXPORTER_OTLP_ENDPOINT: "https://otel.example:4318",
+        OTEL_SERVICE_NAME: "search",
+        TRACE_DETAIL: "detailed",
+        OTEL_TRACES_SAMPLER_ARG: "0.5",
+        JOB_WORKERS: "3",
+        BACKUPS_KEEP: "9",
       }),
     ).toEqual({
       environment: "staging",
@@ -95,6 +123,20 @@ describe("parseConfig", () => {
       durability: "relaxed",
       writeTransactionDocuments: 1,
       drainTimeoutSeconds: 0,
+      wsHeartbeatSeconds: 20,
+      wsStaleSeconds: 40,
+      wsOrigins: ["https://a.example", "http://localhost:3000"],
+      wsConnections: 7,
+      wsFramesPerSecond: 8,
+      wsFramesBurst: 9,
+      metricsExporter: "otlp",
+      otelEnabled: true,
+      otelEndpoint: "https://otel.example:4318",
+      otelServiceName: "search",
+      traceDetail: "detailed",
+      traceShare: 0.5,
+      jobWorkers: 3,
+      backupsKeep: 9,
     });
   });
 
@@ -165,6 +207,22 @@ describe("parseConfig", () => {
     expect(problem.detail).not.toContain("secret");
   });
 
+  test.each([
+    ["PORT", "APP_PORT", "81"],
+    ["WS_HEARTBEAT_INTERVAL", "APP_WS__HEARTBEAT_INTERVAL", "20"],
+    ["EMBEDDING_MODEL_NAME", "APP_EMBEDDING__MODEL_NAME", "static-256"],
+  ])("takes %s by its nested name %s too, and the plain one before it", (plain, nested, value) => {
+    const wanted = parseConfig({ [plain]: value });
+    expect(wanted).not.toEqual(parseConfig({}));
+    expect(parseConfig({ [nested]: value })).toEqual(wanted);
+    expect(parseConfig({ [plain]: value, [nested]: "wrong" })).toEqual(wanted);
+  });
+
+  test("names a wrong nested setting as it was written", async () => {
+    const problem = await problemOf(() => parseConfig({ APP_SEARCH__TOP_K: "0" }));
+    expect(problem.errors.map(({ field }) => field)).toEqual(["APP_SEARCH__TOP_K"]);
+  });
+
   test("names a setting as it was written", async () => {
     const problem = await problemOf(() => parseConfig({ ENVIRONMENT: "x" }));
     expect(problem.errors.map(({ field }) => field)).toEqual(["ENVIRONMENT"]);
@@ -223,6 +281,25 @@ describe("a profile", () => {
     });
     expect(logFormatOf(config)).toBe("console");
     expect(logLevelOf(config)).toBe("critical");
+  });
+});
+
+describe("what is shown of the settings", () => {
+  test("has no password in it and no secret", () => {
+    expect(
+      printConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: "https://me:s3cret@otel.example:4318/x" }),
+    ).toContain("OTEL_EXPORTER_OTLP_ENDPOINT=https://***@otel.example:4318/x\n");
+    expect(shownValue("DATABASE_URL", "postgres://me:s3cret@db.example/one")).toBe(
+      "postgres://***@db.example/one",
+    );
+    expect(shownValue("ADMIN_TOKEN", "s3cret")).toBe("***");
+    expect(shownValue("ADMIN_TOKEN", "")).toBe("");
+    expect(shownValue("DATA_DIR", "/srv/me@home/data")).toBe("/srv/me@home/data");
+  });
+
+  test("tells nested names that are no setting's", () => {
+    const env = { APP_WS__RATE: "1", APP_WS__RAET: "1", APP_NAME: "other", APP_ENVIRONMENT: "dev" };
+    expect(unknownNames(env)).toEqual(["APP_WS__RAET"]);
   });
 });
 
