@@ -32,6 +32,8 @@ export interface ReplayPage {
 
 export interface ReplayOptions {
   after: number;
+  /** The position that the whole replay began from; `after` by default. A document inserted after it is new to its reader. */
+  since?: number;
   /** Nothing after this offset: what comes later is told live. */
   upTo: number;
   framesMax: number;

@@ -1,5 +1,8 @@
 import type { Chunking, Fusion, KeywordSettings, Quantization } from "../contract/collections.ts";
 import type { Filter } from "./filter.ts";
+import type { JobRead, JobWrite } from "./job-store.ts";
+import type { RoomRead, RoomWrite } from "./room-store.ts";
+import type { StandingRead, StandingWrite } from "./standing-store.ts";
 
 /** A collection as it is stored. */
 export interface CollectionRow {
@@ -160,7 +163,7 @@ export interface DocumentPage {
 }
 
 /** What never changes anything. */
-export interface StoreRead {
+export interface StoreRead extends RoomRead, StandingRead, JobRead {
   /** Random id of this database's life: new after a restore, not after a restart. */
   readonly epoch: string;
   /** The last change number given out. */
@@ -234,7 +237,7 @@ export interface StoreRead {
  * The one truth. A promise of a write resolves after COMMIT, with the data synced to disk; listeners of `onCommit` have
  * been called before it does.
  */
-export interface Store extends StoreRead, AsyncDisposable {
+export interface Store extends StoreRead, RoomWrite, StandingWrite, JobWrite, AsyncDisposable {
   /** @throws Problem `name_taken`, `limit_reached` */
   createCollection(collection: NewCollection): Promise<CollectionRow>;
   setFusion(collectionKey: number, fusion: Required<Fusion>): Promise<void>;

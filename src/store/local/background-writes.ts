@@ -2,6 +2,7 @@ import { limits } from "../../limits.ts";
 import type { IndexLogWriteSql } from "./index-log-write-sql.ts";
 import type { KeywordWriteSql } from "./keyword-write-sql.ts";
 import type { dropSql } from "./drop-sql.ts";
+import type { RoomWriteSql } from "./room-write-sql.ts";
 import { setDurability, toProblem, type Connection, type Durability } from "./open-database.ts";
 import type { upkeepSql } from "./upkeep-sql.ts";
 
@@ -9,6 +10,7 @@ export interface BackgroundSql {
   indexLog: IndexLogWriteSql;
   keyword: KeywordWriteSql;
   drop: ReturnType<typeof dropSql>;
+  rooms: Pick<RoomWriteSql, "trimSlice">;
   upkeep: ReturnType<typeof upkeepSql>;
 }
 
@@ -48,6 +50,11 @@ export class BackgroundWrites implements Disposable {
     return this.#inSlices(() =>
       this.#relaxed(() => this.#sql.indexLog.trimSlice(collectionKey, sequence)),
     );
+  }
+
+  /** Removes what rooms need not keep at that time. */
+  trimRooms(nowMs: number): Promise<void> {
+    return this.#inSlices(() => this.#relaxed(() => this.#sql.rooms.trimSlice(nowMs)));
   }
 
   /** Hears of chunks that were removed: after many, free pages are given back. */

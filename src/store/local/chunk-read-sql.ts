@@ -52,6 +52,6 @@ export function chunkReadSql({ db, keep }: Connection) {
 }
 
 /** A copy, since SQLite's bytes need not lie at a multiple of four. */
-function floatsOf(bytes: Uint8Array): Float32Array {
+export function floatsOf(bytes: Uint8Array): Float32Array {
   return new Float32Array(bytes.slice().buffer);
 }

@@ -1,4 +1,5 @@
 import type { Filter } from "../filter.ts";
+import { joinChunks } from "../join-chunks.ts";
 import type { DocumentPage, DocumentRow } from "../store.ts";
 import { andFilter, jsonPath } from "./filter-sql.ts";
 import type { Connection } from "./open-database.ts";
@@ -24,7 +25,7 @@ export function documentReadSql({ db, keep }: Connection) {
   const toDocument = (row: StoredDocument): DocumentRow => ({
     ...row,
     metadata: JSON.parse(row.metadata),
-    text: joinParts(textParts.all(row.key)),
+    text: joinChunks(textParts.all(row.key)),
   });
   const query = <T>(sql: string, values: Values): T[] => {
     using statement = db.prepare<T, Values>(sql);
@@ -79,16 +80,4 @@ export function documentReadSql({ db, keep }: Connection) {
       return rows.map((row) => ({ value: JSON.parse(row.value), count: row.count }));
     },
   };
-}
-
-/** Chunks tile the text; where they overlap, only what lies past the previous end is new. */
-function joinParts(parts: readonly { start: number; text: string | null }[]): string | null {
-  let text = "";
-  let found = false;
-  for (const part of parts) {
-    if (part.text === null) continue;
-    found = true;
-    text += part.text.slice(text.length - part.start);
-  }
-  return found ? text : null;
 }

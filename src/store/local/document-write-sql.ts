@@ -24,13 +24,27 @@ export function documentWriteSql(connection: Connection, followers: ChunkFollowe
     "UPDATE documents SET title = ?, metadata = ?, content_sha256 = ?, sequence = ?, updated_at = ? WHERE key = ?",
   );
   const remove = keep<unknown, [number]>("DELETE FROM documents WHERE key = ?");
-  const recordChange = keep<unknown, [number, number, string, string]>(
-    "INSERT OR REPLACE INTO changes (sequence, collection_key, document_id, kind) VALUES (?, ?, ?, ?)",
+  const recordInsert = keep<unknown, [number, number, string]>(
+    `INSERT OR REPLACE INTO changes (sequence, collection_key, document_id, kind, inserted, appeared)
+     VALUES (?1, ?2, ?3, 'insert', ?1, ?1)`,
+  );
+  // There is one for every document: it takes the place of that.
+  const recordChange = keep<unknown, [number, "update" | "delete", number, number, string]>(
+    `UPDATE changes SET sequence = ?1, kind = ?2, appeared = CASE WHEN ?3 AND appeared = sequence THEN ?1 ELSE appeared END
+     WHERE collection_key = ?4 AND document_id = ?5`,
+  );
+  const waits = keep<unknown, [number]>(
+    "SELECT 1 FROM chunks WHERE document_key = ? AND state = 0 LIMIT 1",
   );
   const chunks = chunkWriteSql(connection, followers);
-  const change = (draft: CommitDraft, id: string, kind: "insert" | "update" | "delete"): number => {
+  const change = (
+    draft: CommitDraft,
+    id: string,
+    { kind, waiting = false }: { kind: "insert" | "update" | "delete"; waiting?: boolean },
+  ): number => {
     const sequence = ++draft.sequence;
-    recordChange.run(sequence, draft.collectionKey, id, kind);
+    if (kind === "insert") recordInsert.run(sequence, draft.collectionKey, id);
+    else recordChange.run(sequence, kind, Number(waiting), draft.collectionKey, id);
     draft.documents.push({ id, kind, sequence });
     return sequence;
   };
@@ -39,7 +53,8 @@ export function documentWriteSql(connection: Connection, followers: ChunkFollowe
       const { id, title } = document;
       const existing = find.get(draft.collectionKey, id);
       const kind = existing === null ? "insert" : "update";
-      const sequence = change(draft, id, kind);
+      const waiting = existing !== null && waits.get(existing.key) !== null;
+      const sequence = change(draft, id, { kind, waiting });
       const content = contentHash(document);
       const row: Values = [title, JSON.stringify(document.metadata), content, sequence, now];
       if (existing === null) {
@@ -59,7 +74,7 @@ export function documentWriteSql(connection: Connection, followers: ChunkFollowe
       if (existing === null) return false;
       chunks.forget(draft, existing.key);
       remove.run(existing.key);
-      change(draft, id, "delete");
+      change(draft, id, { kind: "delete" });
       return true;
     },
     writeVector: (draft: CommitDraft, vector: ChunkVector): void =>

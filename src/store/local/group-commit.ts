@@ -89,6 +89,11 @@ export class GroupCommit implements Disposable {
     return this.#transactions;
   }
 
+  /** What waits to be committed. */
+  get waiting(): WriteSize {
+    return this.#budget.taken();
+  }
+
   listen(listener: (commit: Commit) => void): void {
     this.#listeners.push(listener);
   }

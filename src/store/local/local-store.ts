@@ -12,6 +12,8 @@ import { factReadSql } from "./fact-read-sql.ts";
 import { factWriteSql } from "./fact-write-sql.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { indexLogWriteSql } from "./index-log-write-sql.ts";
+import { jobReadSql } from "./job-read-sql.ts";
+import { jobWriteSql } from "./job-write-sql.ts";
 import { keywordWriteSql } from "./keyword-write-sql.ts";
 import { announceUrl, DataLock } from "./lock.ts";
 import { migrateUp } from "./migrations.ts";
@@ -23,10 +25,13 @@ import {
   type Durability,
 } from "./open-database.ts";
 import { queuedWrites } from "./queued-writes.ts";
+import { roomReadSql } from "./room-read-sql.ts";
+import { roomWriteSql } from "./room-write-sql.ts";
+import { standingWriteSql } from "./standing-write-sql.ts";
 import type { TellEvent } from "./store-events.ts";
 import { storeReads } from "./store-reads.ts";
 import { upkeepSql } from "./upkeep-sql.ts";
-import { SMALL_WRITE } from "./write-budget.ts";
+import { SMALL_WRITE, type WriteSize } from "./write-budget.ts";
 
 export interface LocalStoreOptions {
   /** Keep a full-text table (FTS5) a collection in step, so that SQLite can answer keyword searches too. */
@@ -45,6 +50,8 @@ export interface DataDirectoryStore extends Store {
   announce(url: string): void;
   /** Transactions of the queue committed so far. */
   readonly transactions: number;
+  /** What waits in the queue to be committed. */
+  readonly waiting: WriteSize;
 }
 
 /**
@@ -90,13 +97,16 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
   const fullText = keywordWriteSql(connection);
   const indexLog = indexLogWriteSql(connection);
   const drop = dropSql(connection);
+  const rooms = roomWriteSql(connection, roomReadSql(connection));
+  const standing = standingWriteSql(connection);
+  const jobs = jobWriteSql(connection, jobReadSql(connection));
   const upkeep = upkeepSql(connection);
   const keyword = fts5 ? fullText : undefined;
   const documents = documentWriteSql(connection, { keyword, indexLog });
 
   fullText.matchTables(fts5);
   const epoch = facts.epoch() ?? facts.setEpoch(crypto.randomUUID());
-  const sql = { indexLog, keyword: fullText, drop, upkeep };
+  const sql = { indexLog, keyword: fullText, drop, rooms, upkeep };
   const background = new BackgroundWrites(connection, sql, durability);
   await background.finishDrops();
   const sequence = facts.sequence();
@@ -110,13 +120,17 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
     get transactions() {
       return group.transactions;
     },
+    get waiting() {
+      return group.waiting;
+    },
     ...storeReads(connection),
-    ...queuedWrites(group, { collections, documents, facts, keyword }),
+    ...queuedWrites(group, { collections, documents, facts, keyword, rooms, standing, jobs }),
     async dropCollection(key) {
       await group.add(SMALL_WRITE, () => drop.hide(key));
       await background.removeRows(key);
     },
     trimIndexLog: (key, upTo) => background.trimIndexLog(key, upTo),
+    trimRooms: (nowMs) => background.trimRooms(nowMs),
     giveBack: () => background.giveBack(),
     onCommit: (listener) => group.listen(listener),
     announce: (url) => announceUrl(parts.folder, url),

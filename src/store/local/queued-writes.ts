@@ -1,17 +1,32 @@
 import { limits } from "../../limits.ts";
 import { assert, Problem } from "../../problems.ts";
+import type { JobWrite } from "../job-store.ts";
 import type { Store } from "../store.ts";
 import type { CollectionWriteSql } from "./collection-write-sql.ts";
 import type { documentWriteSql } from "./document-write-sql.ts";
 import type { FactWriteSql } from "./fact-write-sql.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { JobWriteSql } from "./job-write-sql.ts";
 import type { KeywordWriteSql } from "./keyword-write-sql.ts";
-import { SMALL_WRITE, sizeOfDocuments, sizeOfIds, sizeOfVectors } from "./write-budget.ts";
+import type { RoomWriteSql } from "./room-write-sql.ts";
+import type { StandingWriteSql } from "./standing-write-sql.ts";
+import {
+  SMALL_WRITE,
+  sizeOfDocuments,
+  sizeOfIds,
+  sizeOfJobProgress,
+  sizeOfPublications,
+  sizeOfStanding,
+  sizeOfVectors,
+} from "./write-budget.ts";
 
 export interface WriteSql {
   collections: CollectionWriteSql;
   documents: ReturnType<typeof documentWriteSql>;
   facts: FactWriteSql;
+  rooms: RoomWriteSql;
+  standing: StandingWriteSql;
+  jobs: JobWriteSql;
   /** Undefined where no full-text tables are kept. */
   keyword: KeywordWriteSql | undefined;
 }
@@ -27,12 +42,18 @@ export type QueuedWrites = Pick<
   | "writeDocuments"
   | "deleteDocuments"
   | "writeVectors"
+  | "appendPublications"
+  | "configureRoom"
+  | "forgetRoom"
+  | "keepStanding"
+  | "forgetStanding"
+  | keyof JobWrite
 >;
 
 /** Every one rejects with Problem `busy` where too much waits already. */
 export function queuedWrites(
   group: GroupCommit,
-  { collections, documents, facts, keyword }: WriteSql,
+  { collections, documents, facts, keyword, rooms, standing, jobs }: WriteSql,
 ): QueuedWrites {
   return {
     createCollection: (collection) =>
@@ -61,10 +82,37 @@ export function queuedWrites(
         return ids.filter((id) => documents.delete(draft, id)).length;
       });
     },
+    keepStanding: (update) =>
+      group.add(sizeOfStanding(update), () => standing.keep(update, Date.now())),
+    forgetStanding: (usedBeforeMs) => group.add(SMALL_WRITE, () => standing.forget(usedBeforeMs)),
     writeVectors: (key, vectors) =>
       group.addTo(key, sizeOfVectors(vectors), (draft) => {
         for (const vector of vectors) documents.writeVector(draft, vector);
       }),
+    async appendPublications(publications, atMs) {
+      assert(publications.length <= limits.publicationsPerWriteMax, "a write is bounded");
+      return group.add(sizeOfPublications(publications), () => rooms.append(publications, atMs));
+    },
+    configureRoom: (name, settings) =>
+      group.add(SMALL_WRITE, () => rooms.configure(name, settings)),
+    forgetRoom: (name, head) => group.add(SMALL_WRITE, () => rooms.forget(name, head)),
+    ...jobWrites(group, jobs),
+  };
+}
+
+function jobWrites(group: GroupCommit, jobs: JobWriteSql): JobWrite {
+  return {
+    addJob: (job, atMs) => group.add(SMALL_WRITE, () => jobs.add(job, atMs)),
+    claimJob: (kinds, nowMs) => group.add(SMALL_WRITE, () => jobs.claim(kinds, nowMs)),
+    saveJob: (id, progress) =>
+      group.add(sizeOfJobProgress(progress), () => jobs.save(id, progress)),
+    moveJob: (id, move) =>
+      group.add("progress" in move ? sizeOfJobProgress(move.progress) : SMALL_WRITE, () =>
+        jobs.move(id, move),
+      ),
+    markJobCancelling: (id) => group.add(SMALL_WRITE, () => jobs.markCancelling(id)),
+    recoverJobs: (nowMs) => group.add(SMALL_WRITE, () => jobs.recover(nowMs)),
+    pruneJobs: (options) => group.add(SMALL_WRITE, () => jobs.prune(options)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { Problem } from "../../problems.ts";
+import type { JobRead } from "../job-store.ts";
 import type { KeywordSearch, StoreRead } from "../store.ts";
 import { chunkReadSql } from "./chunk-read-sql.ts";
 import { collectionReadSql } from "./collection-read-sql.ts";
@@ -6,8 +7,11 @@ import { documentReadSql } from "./document-read-sql.ts";
 import { factReadSql } from "./fact-read-sql.ts";
 import { fileCheckSql } from "./file-check-sql.ts";
 import { indexLogReadSql } from "./index-log-read-sql.ts";
+import { jobReadSql } from "./job-read-sql.ts";
 import { keywordReadSql } from "./keyword-read-sql.ts";
 import { toProblem, type Connection } from "./open-database.ts";
+import { roomReadSql } from "./room-read-sql.ts";
+import { standingReadSql } from "./standing-read-sql.ts";
 
 /** What every store over a connection reads alike; what it says of itself is its own. */
 export type StoreReads = Omit<StoreRead, "epoch" | "sequence">;
@@ -24,6 +28,8 @@ export function storeReads(connection: Connection): StoreReads {
   const chunks = chunkReadSql(connection);
   const indexLog = indexLogReadSql(connection);
   const words = keywordReadSql(connection);
+  const rooms = roomReadSql(connection);
+  const standing = standingReadSql(connection);
   // A request may hold a collection's row while another drops it.
   const live = (key: number): number => {
     if (collections.isLive(key)) return key;
@@ -63,9 +69,36 @@ export function storeReads(connection: Connection): StoreReads {
     chunkTexts: answered(indexLog.texts),
     chunkVectors: answered(chunks.vectors),
     answer: answered(facts.answer),
+    room: answered(rooms.room),
+    rooms: answered(rooms.rooms),
+    publications: answered(rooms.publications),
+    lastPublications: answered(rooms.lastPublications),
+    firstPublication: answered(rooms.firstPublication),
+    changedDocuments: answered(standing.changedDocuments),
+    countChanges: answered(standing.countChanges),
+    changeBefore: answered(standing.changeBefore),
+    embeddedUpTo: answered(standing.embeddedUpTo),
+    documentContents: answered(standing.documentContents),
+    standingState: answered(standing.standingState),
+    standingInside: answered(standing.standingInside),
+    standingGone: answered(standing.standingGone),
+    standingLeft: answered(standing.standingLeft),
+    ...jobReads(connection),
     check: answered(file.check),
     diskBytes: answered(file.diskBytes),
     ping: answered(facts.ping),
+  };
+}
+
+function jobReads(connection: Connection): JobRead {
+  const jobs = jobReadSql(connection);
+  return {
+    job: answered(jobs.job),
+    jobs: answered(jobs.jobs),
+    jobErrors: answered(jobs.jobErrors),
+    jobCounts: answered(jobs.jobCounts),
+    nextJobAtMs: answered(jobs.nextJobAtMs),
+    ingestRun: answered(jobs.ingestRun),
   };
 }
 

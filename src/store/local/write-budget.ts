@@ -1,5 +1,8 @@
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
+import type { JobProgress } from "../job-store.ts";
+import type { NewPublication } from "../room-store.ts";
+import type { StandingUpdate } from "../standing-store.ts";
 import type { ChunkVector, DocumentWrite } from "../store.ts";
 
 /** What a write holds while it waits. */
@@ -39,6 +42,8 @@ export function writeBudget() {
       documents -= size.documents;
       bytes -= size.bytes;
     },
+    /** What waits now. */
+    taken: (): WriteSize => ({ documents, bytes }),
   };
 }
 
@@ -49,6 +54,27 @@ export function sizeOfDocuments(documents: readonly DocumentWrite[]): WriteSize 
     bytes += FIELD_BYTES + (title?.length ?? 0) + (text?.length ?? 0) + (vector?.byteLength ?? 0);
   }
   return { documents: documents.length, bytes };
+}
+
+/** The size of publications to be appended: eight take about as long as a document. */
+export function sizeOfPublications(publications: readonly NewPublication[]): WriteSize {
+  let bytes = 0;
+  for (const { data } of publications) bytes += FIELD_BYTES + data.length;
+  return { documents: Math.ceil(publications.length / 8), bytes };
+}
+
+/** The size of rows of standing queries: eight take about as long as a document. */
+export function sizeOfStanding({ matches, queries }: StandingUpdate): WriteSize {
+  const rows = matches.length + queries.length;
+  return { documents: Math.ceil(rows / 8), bytes: rows * FIELD_BYTES };
+}
+
+/** The size of what a job has done: eight of its errors take about as long as a document. */
+export function sizeOfJobProgress({ newErrors }: JobProgress): WriteSize {
+  return {
+    documents: 1 + Math.ceil(newErrors.length / 8),
+    bytes: SMALL_WRITE.bytes + newErrors.length * FIELD_BYTES,
+  };
 }
 
 /** The size of documents to be deleted. */

@@ -1,4 +1,5 @@
 import type { Failure } from "../../failure.ts";
+import type { JobWrite } from "../job-store.ts";
 import type { Commit } from "../store.ts";
 import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
 import type { StoreEvent } from "./store-events.ts";
@@ -16,6 +17,13 @@ export type WriterMethod =
   | "trimIndexLog"
   | "putAnswer"
   | "giveBack"
+  | "appendPublications"
+  | "configureRoom"
+  | "forgetRoom"
+  | "trimRooms"
+  | "keepStanding"
+  | "forgetStanding"
+  | keyof JobWrite
   | "check";
 
 /** `Value` is `unknown` where it is sent, and where it is received `never`: what every method takes. */

@@ -5,6 +5,9 @@ import {
   SMALL_WRITE,
   sizeOfDocuments,
   sizeOfIds,
+  sizeOfJobProgress,
+  sizeOfPublications,
+  sizeOfStanding,
   sizeOfVectors,
   UNQUEUED,
 } from "./write-budget.ts";
@@ -46,6 +49,9 @@ function assemble(folder: string, thread: WriterThread, reader: LocalReader): Wr
     get transactions() {
       return thread.transactions;
     },
+    get waiting() {
+      return thread.waiting;
+    },
     ...writes(thread),
     onCommit: (listener) => thread.listen(listener),
     announce: (url) => announceUrl(folder, url),
@@ -71,6 +77,25 @@ function writes(thread: WriterThread) {
     writeVectors: (...values) => thread.call("writeVectors", values, sizeOfVectors(values[1])),
     trimIndexLog: (...values) => thread.call("trimIndexLog", values, UNQUEUED),
     giveBack: (...values) => thread.call("giveBack", values, UNQUEUED),
+    appendPublications: (...values) =>
+      thread.call("appendPublications", values, sizeOfPublications(values[0])),
+    configureRoom: (...values) => thread.call("configureRoom", values, SMALL_WRITE),
+    forgetRoom: (...values) => thread.call("forgetRoom", values, SMALL_WRITE),
+    trimRooms: (...values) => thread.call("trimRooms", values, UNQUEUED),
+    keepStanding: (...values) => thread.call("keepStanding", values, sizeOfStanding(values[0])),
+    forgetStanding: (...values) => thread.call("forgetStanding", values, SMALL_WRITE),
+    addJob: (...values) => thread.call("addJob", values, SMALL_WRITE),
+    claimJob: (...values) => thread.call("claimJob", values, SMALL_WRITE),
+    saveJob: (...values) => thread.call("saveJob", values, sizeOfJobProgress(values[1])),
+    moveJob: (...values) =>
+      thread.call(
+        "moveJob",
+        values,
+        "progress" in values[1] ? sizeOfJobProgress(values[1].progress) : SMALL_WRITE,
+      ),
+    markJobCancelling: (...values) => thread.call("markJobCancelling", values, SMALL_WRITE),
+    recoverJobs: (...values) => thread.call("recoverJobs", values, SMALL_WRITE),
+    pruneJobs: (...values) => thread.call("pruneJobs", values, SMALL_WRITE),
     // It reads all of the file: here it would hold requests up.
     check: (...values) => thread.call("check", values, UNQUEUED),
   } satisfies Partial<WriterStore>;

@@ -82,6 +82,11 @@ export class WriterThread implements AsyncDisposable {
     return this.#transactions;
   }
 
+  /** What waits to be committed. */
+  get waiting(): WriteSize {
+    return this.#budget.taken();
+  }
+
   listen(listener: (commit: Commit) => void): void {
     this.#listeners.push(listener);
   }
