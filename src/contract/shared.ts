@@ -2,7 +2,7 @@ import { Type, type TSchema } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 
 /** A wrong field of a request. */
-const FieldErrorSchema = Type.Object({ field: Type.String(), message: Type.String() });
+export const FieldErrorSchema = Type.Object({ field: Type.String(), message: Type.String() });
 
 /** RFC 9457 problem details, the body of every error. */
 export const ProblemSchema = Type.Object(

@@ -124,13 +124,14 @@ export function logged(program: RunningProgram, event: string): Promise<Record<s
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,
+  { everyMs = POLL_MS, withinMs = DEADLINE_MS }: { everyMs?: number; withinMs?: number } = {},
 ): Promise<T> {
-  const deadline = performance.now() + DEADLINE_MS;
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const value = await look();
     if (value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
-    await Bun.sleep(POLL_MS);
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await Bun.sleep(everyMs);
   }
 }
 

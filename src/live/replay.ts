@@ -1,0 +1,106 @@
+import { limits } from "../limits.ts";
+import { assert, Problem, PROBLEMS } from "../problems.ts";
+import type { ReplayPage } from "../rooms/stream.ts";
+import { getLogger } from "../telemetry/logs.ts";
+import type { Socket } from "./connection.ts";
+import type { LiveCounters } from "./counters.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Subscription } from "./subscription.ts";
+
+const log = getLogger("live");
+
+export interface Replays {
+  /** Sends what a subscriber has missed, and then lets it hear what is new. */
+  start(ws: Socket, subscription: Subscription): void;
+}
+
+export interface ReplayOptions {
+  outbox: Outbox;
+  counters: LiveCounters;
+  /** The past cannot be gone on with: the subscription ends. */
+  onLost: (ws: Socket, subscription: Subscription) => void;
+}
+
+/**
+ * Replays, one at a time for each connection and paced by what its socket takes: a page goes in when little is unsent.
+ * Only what is at or before the stream's head is read, and the socket becomes a subscriber of the topic in the same turn
+ * in which it has reached the head, so that nothing is missed and nothing comes twice.
+ */
+export function createReplays({ outbox, counters, onLost }: ReplayOptions): Replays {
+  const goLive = (ws: Socket, { stream }: Subscription): void => {
+    ws.subscribe(stream.sub);
+    outbox.send(ws, { type: "caught_up", sub: stream.sub, offset: stream.head() });
+  };
+  /** True when that was the last page. */
+  const sendPage = (ws: Socket, subscription: Subscription, page: ReplayPage): boolean => {
+    const isLast = page.upTo >= subscription.stream.head();
+    assert(isLast || page.upTo > subscription.after, "a page of a replay goes on");
+    subscription.after = page.upTo;
+    ws.cork(() => {
+      for (const frame of page.frames) outbox.sendText(ws, frame);
+      if (isLast) goLive(ws, subscription);
+    });
+    return isLast;
+  };
+  /** Until it is live, or has ended. */
+  const replay = async (ws: Socket, subscription: Subscription): Promise<void> => {
+    const { stream } = subscription;
+    for (;;) {
+      await outbox.writable(ws);
+      if (subscription.ended) return;
+      const page = await stream.read({
+        after: subscription.after,
+        upTo: stream.head(),
+        framesMax: limits.liveReplayFramesMax,
+        bytesMax: limits.liveReplayBytesMax,
+      });
+      if (subscription.ended || sendPage(ws, subscription, page)) return;
+      // A fast reader of a long past must not keep the others waiting: reading may never leave this turn.
+      await nextTurn();
+    }
+  };
+  const lose = (ws: Socket, subscription: Subscription, error: unknown): void => {
+    const expected = error instanceof Problem && PROBLEMS[error.code].status < 500;
+    if (!expected) {
+      counters.failures++;
+      log.error("live.replay_failed", { session: ws.data.session, error });
+    }
+    if (subscription.ended) return;
+    const code = expected ? "unrecoverable" : "internal";
+    const message = expected ? error.detail : PROBLEMS.internal.title;
+    outbox.send(ws, { type: "unsubscribed", sub: subscription.stream.sub, code, message });
+    onLost(ws, subscription);
+  };
+  const run = async (ws: Socket, waiting: Subscription[]): Promise<void> => {
+    for (let one = waiting[0]; one !== undefined; one = waiting[0]) {
+      try {
+        await replay(ws, one);
+      } catch (error) {
+        lose(ws, one, error);
+      }
+      waiting.shift();
+    }
+    ws.data.replays = undefined;
+  };
+  return {
+    start(ws, subscription) {
+      if (subscription.after >= subscription.stream.head()) {
+        goLive(ws, subscription);
+        return;
+      }
+      const { data } = ws;
+      if (data.replays !== undefined) {
+        data.replays.push(subscription);
+        return;
+      }
+      data.replays = [subscription];
+      void run(ws, data.replays);
+    },
+  };
+}
+
+function nextTurn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
+}
