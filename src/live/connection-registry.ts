@@ -76,9 +76,12 @@ export class ConnectionRegistry implements Disposable {
 
   /** Pings a connection in both ways: a browser cannot see a native ping, and a bare client may not know JSON ones. */
   heartbeat(ws: Socket): void {
-    ws.ping();
-    // One with so much to read hears from us anyway.
-    if (ws.getBufferedAmount() <= limits.liveBufferedBytesHold) ws.send(PING);
+    // Both in one write: two took a fifth more of what five thousand idle connections cost.
+    ws.cork(() => {
+      ws.ping();
+      // One with so much to read hears from us anyway.
+      if (ws.getBufferedAmount() <= limits.liveBufferedBytesHold) ws.send(PING);
+    });
   }
 
   /** Something was heard of a connection. */
