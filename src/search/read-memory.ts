@@ -10,7 +10,7 @@ export interface ReadMemory {
 }
 
 /**
- * Remembers what was read until the next commit. The same documents are found again and again, and reading ten of them
+ * Remembers what was read until the next commit that changes a document. The same documents are found again and again, and reading ten of them
  * takes a tenth of a search's time. What is given out is shared, and not to be changed.
  */
 export function createReadMemory(store: StoreRead): ReadMemory {
@@ -31,13 +31,15 @@ export function createReadMemory(store: StoreRead): ReadMemory {
   };
   return {
     begin() {
-      if (store.version() !== version) {
-        sequence = store.sequence;
-        // Asked again: a commit in between is then in the version, and not only in the number.
-        version = store.version();
-        forget();
-      }
-      return { version, sequence };
+      const now = store.version();
+      if (now === version) return { version, sequence };
+      version = now;
+      const last = store.sequence;
+      // Rooms and jobs commit too, and change nothing that a search shows.
+      if (last !== sequence) forget();
+      sequence = last;
+      // A commit between both reads is in the number already: an index has to reach it too.
+      return { version: store.version(), sequence };
     },
     async hits(chunkKeys) {
       if (characters > limits.hitsRememberedCharactersMax) forget();
