@@ -38,38 +38,56 @@ CREATE TABLE standing_matches (
 
 CREATE INDEX standing_matches_by_query ON standing_matches (query, inside, sequence);
 
--- Standing queries that are kept without a listener, each with where its matches are sent.
+-- Standing queries that are kept without a listener.
 CREATE TABLE standing_queries (
   id TEXT PRIMARY KEY,
   collection_key INTEGER NOT NULL REFERENCES collections (key) ON DELETE CASCADE,
   -- JSON, as it was given.
   definition TEXT NOT NULL,
-  -- JSON; NULL where nothing is sent.
-  webhook TEXT,
-  -- The change number up to which its matches are in webhook_deliveries.
+  -- The change number after which its matches begin.
   offset INTEGER NOT NULL,
   created_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX standing_queries_by_collection ON standing_queries (collection_key);
 
+-- Where the matches of such a query are sent.
+CREATE TABLE webhooks (
+  query_id TEXT PRIMARY KEY REFERENCES standing_queries (id) ON DELETE CASCADE,
+  url TEXT NOT NULL,
+  -- What requests are signed with.
+  secret TEXT NOT NULL,
+  -- The change number up to which the query's matches are in webhook_deliveries, or were.
+  offset INTEGER NOT NULL,
+  -- Matches that were taken there, and that were not in as many tries as there may be.
+  delivered INTEGER NOT NULL DEFAULT 0,
+  given_up INTEGER NOT NULL DEFAULT 0,
+  -- When nothing more was to be sent there; NULL while it is.
+  disabled_at_ms INTEGER,
+  -- Why the last request failed; NULL after one that did not.
+  error TEXT,
+  error_at_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Matches that wait to be sent; what was taken is removed.
 CREATE TABLE webhook_deliveries (
-  -- In the order of the matches.
+  -- In the order of the matches. Never given out twice.
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  query_id TEXT NOT NULL REFERENCES standing_queries (id) ON DELETE CASCADE,
+  query_id TEXT NOT NULL REFERENCES webhooks (query_id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('match', 'lost')),
+  -- JSON.
   body TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
-  next_at_ms INTEGER NOT NULL,
-  -- 0: waits, 1: was delivered, 2: was given up.
-  state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2))
+  next_at_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_at_ms) WHERE state = 0;
 CREATE INDEX webhook_deliveries_by_query ON webhook_deliveries (query_id, id);
 
 -- down
 
 DROP TABLE webhook_deliveries;
+DROP TABLE webhooks;
 DROP TABLE standing_queries;
 DROP TABLE standing_matches;
 DROP TABLE standing_leaves;

@@ -50,7 +50,8 @@ export async function* readCsv(file: SourceFile): AsyncIterable<ReadResult> {
       endLine = row.endLine;
       rowCount++;
       const parsed = toDocument(row, { columns, source });
-      yield parsed.ok ? parsed : { ...parsed, source, line: row.line };
+      const { line } = row;
+      yield parsed.ok ? { ...parsed, line } : { ...parsed, source, line };
     }
   } catch (cause) {
     yield { ok: false, source, ...endOfReading(cause, endLine + 1) };

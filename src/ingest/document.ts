@@ -20,7 +20,9 @@ export interface ReadFailure {
 }
 
 /** One document or one failure; a failure never ends the reading of what can still be read. */
-export type ReadResult = { ok: true; document: IngestDocument } | ReadFailure;
+export type ReadResult =
+  /** `line` as in a failure. */
+  { ok: true; document: IngestDocument; line?: number } | ReadFailure;
 
 /** What the reader of a whole file makes of its text; the title is absent where the file names none. */
 export interface ParsedText {

@@ -24,7 +24,7 @@ export async function* readJsonLines(file: SourceFile): AsyncIterable<ReadResult
     const parsed = parseLine(file.id, line);
     if (parsed === undefined) continue;
     isEmpty = false;
-    if (parsed.ok) yield parsed;
+    if (parsed.ok) yield { ...parsed, line: line.number };
     else yield { ok: false, source: file.id, line: line.number, message: parsed.message };
   }
   if (isEmpty) yield { ok: false, source: file.id, message: "is empty" };

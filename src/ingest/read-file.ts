@@ -24,7 +24,7 @@ export async function* readDocuments(file: SourceFile): AsyncIterable<ReadResult
   try {
     for await (const result of readUncut(file)) {
       if (!result.ok) yield result;
-      else for (const document of partsOf(result.document)) yield { ok: true, document };
+      else for (const document of partsOf(result.document)) yield { ...result, document };
     }
   } catch (cause) {
     yield { ok: false, source: file.id, message: fileErrorReason(cause) };

@@ -93,6 +93,11 @@ export interface StandingRead {
     collectionKey: number,
     range: ChangeRange & { vectors: boolean },
   ): Promise<ChangePage>;
+  /** As `changedDocuments` without what the documents are, and past those that wait for their vectors. */
+  changeList(
+    collectionKey: number,
+    range: Required<ChangeRange> & { vectors: boolean },
+  ): Promise<Omit<DocumentChange, "document">[]>;
   /** How many documents have their last change in a range, counted up to its limit. */
   countChanges(collectionKey: number, range: ChangeRange): Promise<number>;
   /**

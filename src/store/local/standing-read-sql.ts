@@ -51,7 +51,7 @@ export function standingReadSql(connection: Connection) {
     changeBefore: (collectionKey: number, limit: number): number =>
       before.get(collectionKey, limit)?.sequence ?? 0,
     embeddedUpTo: facts.embeddedUpTo,
-    changedDocuments: changedDocumentsSql(connection, facts, contentOf),
+    ...changedDocumentsSql(connection, facts, contentOf),
     documentContents: documentContentsSql(connection, facts, contentOf),
     ...keptReadSql(connection),
   };
@@ -144,8 +144,22 @@ function changedDocumentsSql(
     const done = rows.length < limit;
     return { changes: page, upTo: done ? Math.max(upTo, last) : last, done, waits: false };
   };
-  // In a transaction: a document is read with the change that it is of.
-  return db.transaction(pageOf);
+  return {
+    // In a transaction: a document is read with the change that it is of.
+    changedDocuments: db.transaction(pageOf),
+    changeList: (
+      collectionKey: number,
+      { after, upTo, limit, vectors }: Required<ChangeRange> & { vectors: boolean },
+    ): Omit<DocumentChange, "document">[] => {
+      requireLive(collectionKey);
+      return changes
+        .all(collectionKey, after, upTo, limit)
+        .map(({ appeared, inserted, ...row }) => ({
+          ...row,
+          inserted: vectors ? appeared : inserted,
+        }));
+    },
+  };
 }
 
 function documentContentsSql(

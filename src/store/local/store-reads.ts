@@ -75,6 +75,7 @@ export function storeReads(connection: Connection): StoreReads {
     lastPublications: answered(rooms.lastPublications),
     firstPublication: answered(rooms.firstPublication),
     changedDocuments: answered(standing.changedDocuments),
+    changeList: answered(standing.changeList),
     countChanges: answered(standing.countChanges),
     changeBefore: answered(standing.changeBefore),
     embeddedUpTo: answered(standing.embeddedUpTo),

@@ -1,0 +1,108 @@
+import { Type, type Static } from "@sinclair/typebox";
+import type { JobDescription } from "../contract/jobs.ts";
+import { NO_MODEL } from "../engine/engine.ts";
+import type { Engines } from "../engine/engines.ts";
+import type { AddOptions, JobContext, JobKind } from "../jobs/job-kind.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { Problem } from "../problems.ts";
+import type { CollectionRow, Store } from "../store/store.ts";
+import type { Maintenance } from "./maintenance.ts";
+
+export interface MaintenanceJobsDeps {
+  jobs: Jobs;
+  store: Store;
+  engines: Engines;
+  maintenance: Maintenance;
+  collections: { require(name: string): Promise<CollectionRow> };
+}
+
+/** Operations on data that is there, as jobs. */
+export function createMaintenanceJobs(deps: MaintenanceJobsDeps) {
+  const compaction = deps.jobs.register(compactionKind(deps));
+  const reindexing = deps.jobs.register(reindexKind(deps));
+  return {
+    compact: (options: AddOptions = {}): Promise<JobDescription> => compaction.add({}, options),
+    /** Makes a collection's index files anew from the database. */
+    reindex: (collection: CollectionRow, options: AddOptions = {}): Promise<JobDescription> =>
+      reindexing.add(
+        { collectionKey: collection.key },
+        { ...options, collection: collection.name },
+      ),
+  };
+}
+
+export type MaintenanceJobs = ReturnType<typeof createMaintenanceJobs>;
+
+const EmptySchema = Type.Object({});
+
+function compactionKind({ maintenance }: MaintenanceJobsDeps): JobKind<typeof EmptySchema> {
+  return {
+    name: "compaction",
+    payload: EmptySchema,
+    unit: "collections",
+    concurrency: 1,
+    async run(_payload, { signal, report }) {
+      const compacted = await maintenance.compact({
+        signal,
+        onProgress: (done, total) => report({ done, total }),
+      });
+      return { ...compacted };
+    },
+  };
+}
+
+const ReindexSchema = Type.Object({ collectionKey: Type.Integer() });
+
+function reindexKind(deps: MaintenanceJobsDeps): JobKind<typeof ReindexSchema> {
+  return {
+    name: "reindex",
+    payload: ReindexSchema,
+    unit: "chunks",
+    concurrency: 1,
+    run: (payload, context) => reindex(deps, payload, context),
+  };
+}
+
+/** How often it is looked how far an index is. */
+const LOOK_MS = 200;
+
+/**
+ * The index files are a cache of the database: they are removed and read again from it. Until that is done a search of the
+ * collection finds what has been read, and the collection says that its index is degraded.
+ */
+async function reindex(
+  { store, engines, collections }: MaintenanceJobsDeps,
+  { collectionKey }: Static<typeof ReindexSchema>,
+  { job, signal, report }: JobContext,
+): Promise<Record<string, unknown>> {
+  const collection = await collections.require(job.collection ?? "");
+  if (collection.key !== collectionKey) {
+    throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+  }
+  const { chunks, pendingEmbeddings } = await store.counts(collectionKey);
+  const total = collection.model === NO_MODEL ? chunks : chunks - pendingEmbeddings;
+  const look = async (): Promise<void> => {
+    const index = await engines.report(collectionKey);
+    report({ done: Math.min(total, index?.vectors ?? 0), total });
+  };
+  report({ done: 0, total });
+  // Not to be left half done: a search would open the indexes again, and does so after a crash.
+  const rebuilding = engines.rebuild(collection);
+  const ended = rebuilding.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, pause(LOOK_MS)]))) await look();
+  await rebuilding;
+  signal.throwIfAborted();
+  const check = await engines.check(collection);
+  const problems = check?.problems ?? [];
+  report({ done: total, total });
+  return { chunks, vectors: check?.vectors ?? 0, words: check?.words ?? 0, problems };
+}
+
+function pause(milliseconds: number): Promise<false> {
+  const { promise, resolve } = Promise.withResolvers<false>();
+  setTimeout(() => resolve(false), milliseconds);
+  return promise;
+}
