@@ -24,7 +24,11 @@ async function build(argv: string[]): Promise<void> {
   const startedMs = performance.now();
   await Bun.build({
     // A Worker is found in the binary by its path from the root, as an entry point of its own.
-    entrypoints: [values.entry, join(ROOT, "src", "store", "local", "writer-worker.ts")],
+    entrypoints: [
+      values.entry,
+      join(ROOT, "src", "store", "local", "writer-worker.ts"),
+      join(ROOT, "src", "standing-queries", "matcher-worker.ts"),
+    ],
     root: ROOT,
     target: "bun",
     format: "esm",
@@ -51,7 +55,9 @@ async function build(argv: string[]): Promise<void> {
   });
   // The maps are inside the binary too, and those copies are the ones that stack traces use.
   await rm(`${values.outfile}.map`, { force: true });
-  await rm(join(dirname(values.outfile), "writer-worker.js.map"), { force: true });
+  for (const worker of ["writer-worker", "matcher-worker"]) {
+    await rm(join(dirname(values.outfile), `${worker}.js.map`), { force: true });
+  }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const megabytes = (Bun.file(values.outfile).size / 1e6).toFixed(1);
   process.stdout.write(

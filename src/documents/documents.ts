@@ -106,12 +106,17 @@ function writes({ store, engines, prepare }: DocumentsDeps) {
 
 /** Plain reads of documents. */
 export function createDocumentReads(store: StoreRead) {
+  const find = async (collection: CollectionRow, id: string): Promise<DocumentState | undefined> => {
+    const row = await store.document(collection.key, id);
+    return row === undefined ? undefined : toState(row);
+  };
   return {
+    find,
+    /** @throws Problem `document_not_found` */
     async get(collection: CollectionRow, id: string): Promise<DocumentState> {
-      const row = await store.document(collection.key, id);
-      if (row === undefined)
-        throw new Problem("document_not_found", "The collection has no document of this id.");
-      return toState(row);
+      const document = await find(collection, id);
+      if (document !== undefined) return document;
+      throw new Problem("document_not_found", "The collection has no document of this id.");
     },
     /** In id order. @throws Problem `invalid_filter` */
     async list(

@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import { assert, Problem, PROBLEMS } from "../problems.ts";
+import { assert, liveErrorOf, Problem, PROBLEMS, type LiveErrorCode } from "../problems.ts";
 import type { ReplayPage } from "../rooms/stream.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import type { Socket } from "./connection.ts";
@@ -50,6 +50,7 @@ export function createReplays({ outbox, counters, onLost }: ReplayOptions): Repl
       if (subscription.ended) return;
       const page = await stream.read({
         after: subscription.after,
+        since: subscription.since,
         upTo: stream.head(),
         framesMax: limits.liveReplayFramesMax,
         bytesMax: limits.liveReplayBytesMax,
@@ -60,14 +61,13 @@ export function createReplays({ outbox, counters, onLost }: ReplayOptions): Repl
     }
   };
   const lose = (ws: Socket, subscription: Subscription, error: unknown): void => {
-    const expected = error instanceof Problem && PROBLEMS[error.code].status < 500;
-    if (!expected) {
+    const code = lostCode(error);
+    if (code === "internal") {
       counters.failures++;
       log.error("live.replay_failed", { session: ws.data.session, error });
     }
     if (subscription.ended) return;
-    const code = expected ? "unrecoverable" : "internal";
-    const message = expected ? error.detail : PROBLEMS.internal.title;
+    const message = error instanceof Problem ? error.detail : PROBLEMS.internal.title;
     outbox.send(ws, { type: "unsubscribed", sub: subscription.stream.sub, code, message });
     onLost(ws, subscription);
   };
@@ -103,4 +103,10 @@ function nextTurn(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setImmediate(resolve);
   return promise;
+}
+
+/** Why a replay ended: what comes next is gone, or cannot be read now. */
+function lostCode(error: unknown): LiveErrorCode {
+  if (!(error instanceof Problem)) return "internal";
+  return PROBLEMS[error.code].status < 500 ? "unrecoverable" : liveErrorOf(error.code);
 }

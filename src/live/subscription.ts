@@ -7,6 +7,8 @@ export interface Subscription {
   readonly room: string | undefined;
   /** What has been sent: the replay goes on after it. Means nothing once it is live. */
   after: number;
+  /** Where its replay began. */
+  readonly since: number;
   readonly presence: boolean;
   /** Lets go of a standing query. */
   readonly release: (() => void) | undefined;

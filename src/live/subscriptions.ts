@@ -123,7 +123,7 @@ function newSubscription(
   { room, presence = false }: LiveRequest<"subscribe">,
   { stream, release, after }: Pick<Subscription, "stream" | "release" | "after">,
 ): Subscription {
-  return { stream, room, after, presence, release, ended: false };
+  return { stream, room, after, since: after, presence, release, ended: false };
 }
 
 function positionOf({ since, history }: LiveRequest<"subscribe">) {

@@ -1,7 +1,7 @@
 import type { Engine, Words } from "../engine/engine.ts";
 import type { Analyser } from "../keyword/analyser.ts";
 import { findSpans, type Span } from "../keyword/highlight.ts";
-import { parseKeywordQuery } from "../keyword/parse-query.ts";
+import { parseKeywordQuery, requiresPhrases } from "../keyword/parse-query.ts";
 import { limits } from "../limits.ts";
 import type { Filter } from "../store/filter.ts";
 import type { CollectionRow, StoreRead } from "../store/store.ts";
@@ -59,14 +59,6 @@ export function keywordSideOf(
   return words === undefined
     ? inTables(store, collection, { query, analyser: engine.analyser(collection), ...options })
     : inIndex({ store, documentKeys }, words, { query, leaveOutStopWords, ...options });
-}
-
-/**
- * Quotes in a short query mean that the words have to follow each other. In a longer text they are quotations: required,
- * they cost CISI's questions 2 points of nDCG@10.
- */
-function requiresPhrases(query: string): boolean {
-  return query.split(/\s+/, limits.phraseQueryWordsMax + 1).length <= limits.phraseQueryWordsMax;
 }
 
 function inIndex(

@@ -9,6 +9,7 @@ import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
 import { createFilterSets, type FilterSets } from "./filter-sets.ts";
 import type { Scope } from "./keyword-side.ts";
+import { stage } from "../telemetry/stages.ts";
 import { planSearch, type SearchDeps, type SearchPlan } from "./plan.ts";
 import { createReadMemory, type ReadMemory } from "./read-memory.ts";
 import { rankByMeaning, rankByWords, type SideOptions } from "./sides.ts";
@@ -58,7 +59,9 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
       const whole = planSearch(request, collection, deps);
       const plan = degraded ? withoutMeaning(whole) : whole;
       const found = await find({ ...deps, filterSets, chunksPerDocument }, plan);
-      const { page, chunks } = await fetchPage({ store, memory }, plan, found);
+      const { page, chunks } = await stage("store", () =>
+        fetchPage({ store, memory }, plan, found),
+      );
       const shown = page.flatMap((one) => {
         const chunk = chunks.get(one.chunkKey);
         return chunk === undefined ? [] : [toHit(one, chunk, plan)];
@@ -99,11 +102,12 @@ async function find(deps: FindDeps, plan: SearchPlan): Promise<Found> {
     plan.mode === "keyword" ? [] : await semantically(deps, plan, { options, timings, scope });
   const start = performance.now();
   const side = plan.keyword;
-  const keyword = side === undefined ? [] : await rankByWords(side, options, scope);
+  const keyword =
+    side === undefined ? [] : await stage("keyword", () => rankByWords(side, options, scope));
   timings["keyword_ms"] = milliseconds(start);
   const confidence = side === undefined ? 1 : await keywordConfidence(side, keyword);
   return {
-    fused: rank(plan, { semantic, keyword }, confidence),
+    fused: await stage("fuse", () => rank(plan, { semantic, keyword }, confidence)),
     confidence,
     candidates: { semantic: semantic.length, keyword: keyword.length },
     timings,
@@ -118,7 +122,7 @@ async function scopeOf(
 ): Promise<Scope> {
   if (filter === undefined) return { filter, allowed: undefined };
   const start = performance.now();
-  const allowed = await filterSets.matching(collection.key, filter);
+  const allowed = await stage("filter", () => filterSets.matching(collection.key, filter));
   timings["filter_ms"] = milliseconds(start);
   return { filter, allowed };
 }
@@ -133,7 +137,7 @@ async function semantically(
   }: { options: SideOptions; timings: Record<string, number>; scope: Scope },
 ): Promise<Ranked[]> {
   const start = performance.now();
-  const { vector, rescore } = await queryVectors(deps.engine, plan);
+  const { vector, rescore } = await stage("embed", () => queryVectors(deps.engine, plan));
   timings["embed_ms"] = milliseconds(start);
   if (vector === undefined) {
     // Words remain in a hybrid search; a semantic one has nothing to go by.
@@ -142,7 +146,7 @@ async function semantically(
   }
   const searching = performance.now();
   const search = { vector, rescore, allowed: scope.allowed };
-  const ranked = await rankByMeaning(deps, options, search);
+  const ranked = await stage("vectors", () => rankByMeaning(deps, options, search));
   timings["semantic_ms"] = milliseconds(searching);
   return ranked;
 }

@@ -3,6 +3,7 @@ import type { Filter } from "./filter.ts";
 import type { JobRead, JobWrite } from "./job-store.ts";
 import type { RoomRead, RoomWrite } from "./room-store.ts";
 import type { StandingRead, StandingWrite } from "./standing-store.ts";
+import type { StoredQueryRead, StoredQueryWrite } from "./stored-query-store.ts";
 
 /** A collection as it is stored. */
 export interface CollectionRow {
@@ -163,7 +164,7 @@ export interface DocumentPage {
 }
 
 /** What never changes anything. */
-export interface StoreRead extends RoomRead, StandingRead, JobRead {
+export interface StoreRead extends RoomRead, StandingRead, StoredQueryRead, JobRead {
   /** Random id of this database's life: new after a restore, not after a restart. */
   readonly epoch: string;
   /** The last change number given out. */
@@ -237,7 +238,8 @@ export interface StoreRead extends RoomRead, StandingRead, JobRead {
  * The one truth. A promise of a write resolves after COMMIT, with the data synced to disk; listeners of `onCommit` have
  * been called before it does.
  */
-export interface Store extends StoreRead, RoomWrite, StandingWrite, JobWrite, AsyncDisposable {
+export interface Store
+  extends StoreRead, RoomWrite, StandingWrite, StoredQueryWrite, JobWrite, AsyncDisposable {
   /** @throws Problem `name_taken`, `limit_reached` */
   createCollection(collection: NewCollection): Promise<CollectionRow>;
   setFusion(collectionKey: number, fusion: Required<Fusion>): Promise<void>;

@@ -12,6 +12,10 @@ export function dropSql({ keep }: Connection) {
   const removeChanges = keep<unknown, [number, number]>(
     "DELETE FROM changes WHERE sequence IN (SELECT sequence FROM changes WHERE collection_key = ? LIMIT ?)",
   );
+  const removeDeliveries = keep<unknown, [number, number]>(
+    `DELETE FROM webhook_deliveries WHERE id IN (SELECT d.id FROM webhook_deliveries d
+     JOIN standing_queries q ON q.id = d.query_id WHERE q.collection_key = ? LIMIT ?)`,
+  );
   const remove = keep<unknown, [number]>("DELETE FROM collections WHERE key = ?");
   return {
     hide(key: number): void {
@@ -23,7 +27,9 @@ export function dropSql({ keep }: Connection) {
     removeSlice(key: number): boolean {
       const slice = limits.documentsPerTransactionMax;
       const changes =
-        removeDocuments.run(key, slice).changes + removeChanges.run(key, slice * 10).changes;
+        removeDocuments.run(key, slice).changes +
+        removeChanges.run(key, slice * 10).changes +
+        removeDeliveries.run(key, slice * 10).changes;
       if (changes > 0) return true;
       remove.run(key);
       return false;

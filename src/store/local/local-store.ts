@@ -28,6 +28,8 @@ import { queuedWrites } from "./queued-writes.ts";
 import { roomReadSql } from "./room-read-sql.ts";
 import { roomWriteSql } from "./room-write-sql.ts";
 import { standingWriteSql } from "./standing-write-sql.ts";
+import { storedQueryReadSql } from "./stored-query-read-sql.ts";
+import { storedQueryWriteSql } from "./stored-query-write-sql.ts";
 import type { TellEvent } from "./store-events.ts";
 import { storeReads } from "./store-reads.ts";
 import { upkeepSql } from "./upkeep-sql.ts";
@@ -99,6 +101,7 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
   const drop = dropSql(connection);
   const rooms = roomWriteSql(connection, roomReadSql(connection));
   const standing = standingWriteSql(connection);
+  const stored = storedQueryWriteSql(connection, storedQueryReadSql(connection));
   const jobs = jobWriteSql(connection, jobReadSql(connection));
   const upkeep = upkeepSql(connection);
   const keyword = fts5 ? fullText : undefined;
@@ -124,7 +127,16 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
       return group.waiting;
     },
     ...storeReads(connection),
-    ...queuedWrites(group, { collections, documents, facts, keyword, rooms, standing, jobs }),
+    ...queuedWrites(group, {
+      collections,
+      documents,
+      facts,
+      keyword,
+      rooms,
+      standing,
+      stored,
+      jobs,
+    }),
     async dropCollection(key) {
       await group.add(SMALL_WRITE, () => drop.hide(key));
       await background.removeRows(key);

@@ -2,6 +2,7 @@ import { limits } from "../../limits.ts";
 import { assert, Problem } from "../../problems.ts";
 import type { JobWrite } from "../job-store.ts";
 import type { Store } from "../store.ts";
+import type { StoredQueryWrite } from "../stored-query-store.ts";
 import type { CollectionWriteSql } from "./collection-write-sql.ts";
 import type { documentWriteSql } from "./document-write-sql.ts";
 import type { FactWriteSql } from "./fact-write-sql.ts";
@@ -10,8 +11,10 @@ import type { JobWriteSql } from "./job-write-sql.ts";
 import type { KeywordWriteSql } from "./keyword-write-sql.ts";
 import type { RoomWriteSql } from "./room-write-sql.ts";
 import type { StandingWriteSql } from "./standing-write-sql.ts";
+import type { StoredQueryWriteSql } from "./stored-query-write-sql.ts";
 import {
   SMALL_WRITE,
+  sizeOfDeliveries,
   sizeOfDocuments,
   sizeOfIds,
   sizeOfJobProgress,
@@ -26,6 +29,7 @@ export interface WriteSql {
   facts: FactWriteSql;
   rooms: RoomWriteSql;
   standing: StandingWriteSql;
+  stored: StoredQueryWriteSql;
   jobs: JobWriteSql;
   /** Undefined where no full-text tables are kept. */
   keyword: KeywordWriteSql | undefined;
@@ -47,13 +51,14 @@ export type QueuedWrites = Pick<
   | "forgetRoom"
   | "keepStanding"
   | "forgetStanding"
+  | keyof StoredQueryWrite
   | keyof JobWrite
 >;
 
 /** Every one rejects with Problem `busy` where too much waits already. */
 export function queuedWrites(
   group: GroupCommit,
-  { collections, documents, facts, keyword, rooms, standing, jobs }: WriteSql,
+  { collections, documents, facts, keyword, rooms, standing, stored, jobs }: WriteSql,
 ): QueuedWrites {
   return {
     createCollection: (collection) =>
@@ -96,7 +101,20 @@ export function queuedWrites(
     configureRoom: (name, settings) =>
       group.add(SMALL_WRITE, () => rooms.configure(name, settings)),
     forgetRoom: (name, head) => group.add(SMALL_WRITE, () => rooms.forget(name, head)),
+    ...storedQueryWrites(group, stored),
     ...jobWrites(group, jobs),
+  };
+}
+
+function storedQueryWrites(group: GroupCommit, stored: StoredQueryWriteSql): StoredQueryWrite {
+  return {
+    addStoredQuery: (query) => group.add(SMALL_WRITE, () => stored.add(query, now())),
+    removeStoredQuery: (id) => group.add(SMALL_WRITE, () => stored.remove(id)),
+    async queueDeliveries(queued, atMs) {
+      assert(queued.length <= limits.webhookQueriesPerWriteMax, "a write is bounded");
+      return group.add(sizeOfDeliveries(queued), () => stored.queue(queued, atMs));
+    },
+    settleDeliveries: (id, settled) => group.add(SMALL_WRITE, () => stored.settle(id, settled)),
   };
 }
 

@@ -1,6 +1,7 @@
 import { Problem } from "../../problems.ts";
 import type { JobRead } from "../job-store.ts";
 import type { KeywordSearch, StoreRead } from "../store.ts";
+import type { StoredQueryRead } from "../stored-query-store.ts";
 import { chunkReadSql } from "./chunk-read-sql.ts";
 import { collectionReadSql } from "./collection-read-sql.ts";
 import { documentReadSql } from "./document-read-sql.ts";
@@ -12,6 +13,7 @@ import { keywordReadSql } from "./keyword-read-sql.ts";
 import { toProblem, type Connection } from "./open-database.ts";
 import { roomReadSql } from "./room-read-sql.ts";
 import { standingReadSql } from "./standing-read-sql.ts";
+import { storedQueryReadSql } from "./stored-query-read-sql.ts";
 
 /** What every store over a connection reads alike; what it says of itself is its own. */
 export type StoreReads = Omit<StoreRead, "epoch" | "sequence">;
@@ -84,10 +86,22 @@ export function storeReads(connection: Connection): StoreReads {
     standingInside: answered(standing.standingInside),
     standingGone: answered(standing.standingGone),
     standingLeft: answered(standing.standingLeft),
+    ...storedQueryReads(connection),
     ...jobReads(connection),
     check: answered(file.check),
     diskBytes: answered(file.diskBytes),
     ping: answered(facts.ping),
+  };
+}
+
+function storedQueryReads(connection: Connection): StoredQueryRead {
+  const queries = storedQueryReadSql(connection);
+  return {
+    storedQuery: answered(queries.storedQuery),
+    storedQueries: answered(queries.storedQueries),
+    storedQueryIds: answered(queries.storedQueryIds),
+    webhooksWaiting: answered(queries.webhooksWaiting),
+    webhookDeliveries: answered(queries.webhookDeliveries),
   };
 }
 

@@ -3,6 +3,7 @@ import { Problem } from "../../problems.ts";
 import type { JobProgress } from "../job-store.ts";
 import type { NewPublication } from "../room-store.ts";
 import type { StandingUpdate } from "../standing-store.ts";
+import type { QueuedDeliveries } from "../stored-query-store.ts";
 import type { ChunkVector, DocumentWrite } from "../store.ts";
 
 /** What a write holds while it waits. */
@@ -67,6 +68,17 @@ export function sizeOfPublications(publications: readonly NewPublication[]): Wri
 export function sizeOfStanding({ matches, queries }: StandingUpdate): WriteSize {
   const rows = matches.length + queries.length;
   return { documents: Math.ceil(rows / 8), bytes: rows * FIELD_BYTES };
+}
+
+/** The size of matches put into the queues of webhooks: eight rows take about as long as a document. */
+export function sizeOfDeliveries(queued: readonly QueuedDeliveries[]): WriteSize {
+  let rows = queued.length;
+  let bytes = 0;
+  for (const { deliveries } of queued) {
+    rows += deliveries.length;
+    for (const { body } of deliveries) bytes += body.length;
+  }
+  return { documents: Math.ceil(rows / 8), bytes: bytes + rows * FIELD_BYTES };
 }
 
 /** The size of what a job has done: eight of its errors take about as long as a document. */

@@ -1,6 +1,7 @@
 import type { Failure } from "../../failure.ts";
 import type { JobWrite } from "../job-store.ts";
 import type { Commit } from "../store.ts";
+import type { StoredQueryWrite } from "../stored-query-store.ts";
 import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
 import type { StoreEvent } from "./store-events.ts";
 
@@ -23,6 +24,7 @@ export type WriterMethod =
   | "trimRooms"
   | "keepStanding"
   | "forgetStanding"
+  | keyof StoredQueryWrite
   | keyof JobWrite
   | "check";
 

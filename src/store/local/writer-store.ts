@@ -3,6 +3,7 @@ import type { DataDirectoryStore } from "./local-store.ts";
 import { announceUrl } from "./lock.ts";
 import {
   SMALL_WRITE,
+  sizeOfDeliveries,
   sizeOfDocuments,
   sizeOfIds,
   sizeOfJobProgress,
@@ -84,6 +85,11 @@ function writes(thread: WriterThread) {
     trimRooms: (...values) => thread.call("trimRooms", values, UNQUEUED),
     keepStanding: (...values) => thread.call("keepStanding", values, sizeOfStanding(values[0])),
     forgetStanding: (...values) => thread.call("forgetStanding", values, SMALL_WRITE),
+    addStoredQuery: (...values) => thread.call("addStoredQuery", values, SMALL_WRITE),
+    removeStoredQuery: (...values) => thread.call("removeStoredQuery", values, SMALL_WRITE),
+    queueDeliveries: (...values) =>
+      thread.call("queueDeliveries", values, sizeOfDeliveries(values[0])),
+    settleDeliveries: (...values) => thread.call("settleDeliveries", values, SMALL_WRITE),
     addJob: (...values) => thread.call("addJob", values, SMALL_WRITE),
     claimJob: (...values) => thread.call("claimJob", values, SMALL_WRITE),
     saveJob: (...values) => thread.call("saveJob", values, sizeOfJobProgress(values[1])),
