@@ -1,4 +1,4 @@
-import type { Mode, Publication } from "./values.ts";
+import type { LostReason, MatchKind, Mode, Publication, StandingQuery } from "./values.ts";
 
 // Bodies of the HTTP API. `/api/docs` of a server says more about each field.
 
@@ -169,4 +169,57 @@ export interface RoomSettings {
 export interface Room extends Required<RoomSettings> {
   name: string;
   head: number;
+}
+
+/** A standing query to be kept though nobody is connected. */
+export interface NewStoredQuery extends StandingQuery {
+  /** Where matches are sent; a `secret` is made where none is given. */
+  webhook?: { url: string; secret?: string };
+}
+
+export interface StoredQuery {
+  id: string;
+  collection: string;
+  text: string;
+  mode: Mode;
+  min_score: number;
+  filter?: Record<string, unknown>;
+  on: MatchKind[];
+  fields: string[];
+  epoch: string;
+  /** Its matches are those of the changes after this one. */
+  offset: number;
+  /** Its name on live connections; null while the server opens it again. */
+  stream: string | null;
+  error: string | null;
+  created_at: string;
+  webhook: StoredWebhook | null;
+}
+
+export interface StoredWebhook {
+  url: string;
+  offset: number;
+  waiting: number;
+  delivered: number;
+  given_up: number;
+  disabled_at: string | null;
+  last_error: { at: string; message: string } | null;
+  /** What requests are signed with: in the answer to `create` alone. */
+  secret?: string;
+}
+
+export interface StoredMatches {
+  items: {
+    offset: number;
+    doc: string;
+    version: number;
+    event: MatchKind;
+    score: number | null;
+    data: Record<string, unknown>;
+  }[];
+  /** Position to go on from. */
+  next: string;
+  more: boolean;
+  /** What came since the position cannot be given; `next` is the present. */
+  lost?: LostReason;
 }

@@ -7,6 +7,7 @@ import type {
   DocumentInput,
   Fusion,
   HistoryPage,
+  NewStoredQuery,
   Page,
   Published,
   Room,
@@ -14,6 +15,8 @@ import type {
   RoomSettings,
   SearchRequest,
   SearchResult,
+  StoredMatches,
+  StoredQuery,
   UpsertResult,
 } from "./http-types.ts";
 import type { TokenSource } from "./connection.ts";
@@ -51,6 +54,7 @@ export interface Http {
   collections: Collections;
   documents: Documents;
   rooms: Rooms;
+  standingQueries: StandingQueries;
   search(collection: string, request: SearchRequest, options?: CallOptions): Promise<SearchResult>;
 }
 
@@ -101,6 +105,19 @@ export interface Rooms {
   delete(room: string, options?: CallOptions): Promise<void>;
 }
 
+/** Standing queries that are kept though nobody is connected. */
+export interface StandingQueries {
+  create(query: NewStoredQuery, options?: CallOptions): Promise<StoredQuery>;
+  get(id: string, options?: CallOptions): Promise<StoredQuery>;
+  list(options?: ListOptions): Promise<Page<StoredQuery>>;
+  delete(id: string, options?: CallOptions): Promise<void>;
+  /** `since`: `next` of the page before. */
+  matches(
+    id: string,
+    options?: CallOptions & { since?: string; limit?: number },
+  ): Promise<StoredMatches>;
+}
+
 /** Calls by `fetch`; nothing is repeated by itself. */
 export function createHttp(options: HttpOptions): Http {
   const call: Caller = (target, given = {}) => callServer(options, { ...given, target });
@@ -108,6 +125,7 @@ export function createHttp(options: HttpOptions): Http {
     collections: collectionCalls(call),
     documents: documentCalls(call),
     rooms: roomCalls(call),
+    standingQueries: standingQueryCalls(call),
     search: (name, body, { signal } = {}) =>
       call(`POST ${collectionPath(name)}/search`, { body, signal }),
   };
@@ -157,10 +175,22 @@ function roomCalls(call: Caller): Rooms {
   };
 }
 
+function standingQueryCalls(call: Caller): StandingQueries {
+  return {
+    create: (body, options) => call("POST /standing-queries", { body, ...options }),
+    get: (id, options) => call(`GET ${standingPath(id)}`, options),
+    list: ({ signal, ...query } = {}) => call("GET /standing-queries", { query, signal }),
+    delete: (id, options) => call(`DELETE ${standingPath(id)}`, options),
+    matches: (id, { signal, ...query } = {}) =>
+      call(`GET ${standingPath(id)}/matches`, { query, signal }),
+  };
+}
+
 const collectionPath = (name: string) => `/collections/${encodeURIComponent(name)}`;
 const documentsPath = (name: string) => `${collectionPath(name)}/documents`;
 const documentPath = (name: string, id: string) =>
   `${documentsPath(name)}/${encodeURIComponent(id)}`;
+const standingPath = (id: string) => `/standing-queries/${encodeURIComponent(id)}`;
 const roomPath = (room: string) => `/rooms/${encodeURIComponent(room)}`;
 
 async function callServer<T>(

@@ -10,7 +10,6 @@ import type {
 } from "./events.ts";
 import type { MatchFrame, MessageFrame, PresenceFrame } from "./frames.ts";
 import type { StreamKind } from "./stream-reader.ts";
-import { judgeOffset, SeenVersions } from "./tracker.ts";
 import type { StandingQuery } from "./values.ts";
 
 export interface RoomKindOptions<T> {
@@ -29,7 +28,6 @@ export function roomKind<T>(
     key: `room ${room}`,
     request: { room, ...(withPresence ? { presence: true } : {}) },
     dense: true,
-    judge: (frame, last) => judgeOffset(last, frame.offset),
     event(frame) {
       if (frame.type === "presence") return presenceOf(frame);
       if (frame.type !== "message") return undefined;
@@ -44,14 +42,12 @@ export function roomKind<T>(
   };
 }
 
-/** A standing query: sparse offsets, documents with versions. */
+/** A standing query: sparse offsets. */
 export function queryKind(query: StandingQuery): StreamKind<Match> {
-  const seen = new SeenVersions();
   return {
     key: `query ${JSON.stringify(query)}`,
     request: { query },
     dense: false,
-    judge: (frame) => (frame.type === "match" && seen.isNew(frame) ? "new" : "seen"),
     event: (frame) => (frame.type === "match" ? matchOf(frame) : undefined),
   };
 }

@@ -1,4 +1,5 @@
 import { Connection, type ConnectionState, type TokenSource } from "./connection.ts";
+import { callHandler } from "./call-handler.ts";
 import type { Environment } from "./environment.ts";
 import { SlipstreamError } from "./error.ts";
 import type { Handlers, Match, Message, Presence, QueryEvent, RoomEvent } from "./events.ts";
@@ -60,9 +61,9 @@ export class LiveClient {
         opened: (welcome) => this.#opened(welcome),
         frame: (frame) => this.#frame(frame),
         lost: (code) => this.#lost(code),
-        state: (state) => options.onState?.(state),
+        state: (state) => callHandler(() => options.onState?.(state)),
         closed: (error) => this.#closed(error),
-        error: (error) => options.onError?.(error),
+        error: (error) => this.#tell(error),
       },
     );
     this.#requests = new Requests(environment, (text) => this.#connection.send(text));
@@ -91,7 +92,7 @@ export class LiveClient {
 
   subscribeRoom<T>(room: string, reading: RoomReading<T>): RoomSubscription<T> {
     const { since, history, parse, withPresence = reading.presence !== undefined } = reading;
-    const failed = (error: SlipstreamError) => this.#options.onError?.(error);
+    const failed = (error: SlipstreamError) => this.#tell(error);
     const kind = roomKind<T>(room, { withPresence, parse, failed });
     this.#check(kind.key);
     return new Subscription<Message<T> | Presence>({
@@ -235,7 +236,11 @@ export class LiveClient {
 
   #failed(frame: ErrorFrame): void {
     if (this.#requests.refused(frame)) return;
-    this.#options.onError?.(errorOf(frame));
+    this.#tell(errorOf(frame));
+  }
+
+  #tell(error: SlipstreamError): void {
+    callHandler(() => this.#options.onError?.(error));
   }
 }
 

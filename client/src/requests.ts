@@ -3,7 +3,7 @@ import { SlipstreamError } from "./error.ts";
 import type { ClientFrame, ClientRequest, ErrorFrame, ReplyFrame, Welcome } from "./frames.ts";
 import { backoffMs } from "./policy.ts";
 
-/** Requests without an answer. Past it the caller is faster than the server and is told so. */
+/** Calls without an answer. Past it the caller is faster than the server and is told so. */
 const PENDING_MAX = 1000;
 const FRAME_BYTES_MAX = 64 * 1024;
 /** Share of the server's rate that is used: its clock and this one differ, and heartbeats count too. */
@@ -50,7 +50,8 @@ export class Requests {
   /** Sends it, now or when there is a connection; the result is its id. */
   add(request: Request): string {
     const id = String(this.#nextId++);
-    if (this.#pending.size >= PENDING_MAX) {
+    // A refusal would end a subscription, whose own requests are not sent again, and are as few as there are of these.
+    if (request.resend && this.#pending.size >= PENDING_MAX) {
       const detail = `${PENDING_MAX} requests wait for an answer.`;
       request.failed(new SlipstreamError("too_many_requests_waiting", detail));
       return id;

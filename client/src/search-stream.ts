@@ -1,3 +1,4 @@
+import { callHandler } from "./call-handler.ts";
 import type { SlipstreamError } from "./error.ts";
 import type { LiveSearch, ReplyFrame } from "./frames.ts";
 import type { Hit } from "./http-types.ts";
@@ -44,9 +45,10 @@ export class SearchStream {
       frame: () => ({ type: "search", ...fields, query: text, stream: this.#name }),
       resend: true,
       replied: (frame) => {
-        if (frame.type === "results" && this.#isNewest(id, frame)) results(resultsOf(text, frame));
+        if (frame.type !== "results" || !this.#isNewest(id, frame)) return;
+        callHandler(() => results(resultsOf(text, frame)));
       },
-      failed: (error) => failed?.(error),
+      failed: (error) => callHandler(() => failed?.(error)),
     });
     this.#asked = id;
   }

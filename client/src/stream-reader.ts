@@ -2,7 +2,7 @@ import { SlipstreamError } from "./error.ts";
 import type { StreamEvent } from "./events.ts";
 import type { ClientRequest, ReplyFrame, ServerFrame, Subscribed } from "./frames.ts";
 import type { Request } from "./requests.ts";
-import type { Verdict } from "./tracker.ts";
+import { judgeOffset } from "./tracker.ts";
 import type { Position } from "./values.ts";
 
 export type StreamFrame = Extract<ServerFrame, { sub: string }>;
@@ -19,7 +19,6 @@ export interface StreamKind<F> {
   request: Omit<SubscribeRequest, "type" | "since" | "history">;
   /** Every offset is given, so that a jump is a loss. */
   dense: boolean;
-  judge(frame: DataFrame, last: number | undefined): Verdict;
   /** Undefined where there is nothing to tell. */
   event(frame: DataFrame | Extract<ServerFrame, { type: "presence" }>): F | undefined;
 }
@@ -210,7 +209,8 @@ export class StreamReader<F> implements LiveReader {
   }
 
   #data(frame: DataFrame): void {
-    const verdict = this.#options.kind.judge(frame, this.#last);
+    const { dense } = this.#options.kind;
+    const verdict = judgeOffset({ last: this.#last, dense }, frame.offset);
     if (verdict === "seen") return;
     if (verdict === "hole" && !this.#mend(frame.offset - 1)) return;
     this.#reach(frame.offset);

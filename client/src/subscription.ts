@@ -1,3 +1,4 @@
+import { callHandler } from "./call-handler.ts";
 import { SlipstreamError } from "./error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { StreamEvent } from "./events.ts";
@@ -99,7 +100,7 @@ export class Subscription<F> implements AsyncIterable<F | StreamEvent> {
       full ||= queue.full;
     }
     if (full) this.#reader.pause();
-    this.#options.dispatch(event);
+    callHandler(() => this.#options.dispatch(event));
   }
 
   #goOn(): void {
@@ -111,7 +112,7 @@ export class Subscription<F> implements AsyncIterable<F | StreamEvent> {
     for (const { reject } of this.#waiters.splice(0)) reject(errorOf(this.#ended));
     for (const queue of this.#queues) queue.end(error);
     this.#queues.clear();
-    this.#options.ended(error);
+    callHandler(() => this.#options.ended(error));
   }
 }
 

@@ -49,8 +49,7 @@ function sliceOf(waiting: readonly Waiting[]): number {
   for (const [index, { queued }] of waiting.entries()) {
     for (const { body } of queued.deliveries) characters += body.length;
     const isFull =
-      index >= limits.webhookQueriesPerWriteMax ||
-      characters > limits.webhookCharactersPerWriteMax;
+      index >= limits.webhookQueriesPerWriteMax || characters > limits.webhookCharactersPerWriteMax;
     if (isFull && index > 0) return index;
   }
   return waiting.length;

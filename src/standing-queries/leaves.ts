@@ -21,6 +21,9 @@ interface KeptQuery {
   savedAt: number | undefined;
 }
 
+/** A row on its way to the store. */
+type Unsaved = Pick<StandingMatch, "inside" | "sequence"> & { ticket: number };
+
 /** How a query's rows are brought up to date. */
 export interface LeavePlan {
   /** Its rows are right up to this change; undefined where it has none. */
@@ -44,7 +47,7 @@ export class Leaves {
   readonly #keep: KeepMatches;
   readonly #queries = new Map<string, KeptQuery>();
   /** By document, then query: what is not committed yet, and with which ticket it will be. */
-  readonly #unsaved = new Map<string, Map<string, { inside: boolean; ticket: number }>>();
+  readonly #unsaved = new Map<string, Map<string, Unsaved>>();
   readonly #batches = new Map<number, StandingMatch[]>();
   #ticket = 0;
   #keptTicket = 0;
@@ -53,6 +56,11 @@ export class Leaves {
   constructor(store: StoreRead, keep: KeepMatches) {
     this.#store = store;
     this.#keep = keep;
+  }
+
+  /** Whether a query is among those that tell of leaving. */
+  has(hash: string): boolean {
+    return this.#queries.has(hash);
   }
 
   /** @throws Problem `limit_reached` where a collection or the server has no room for another query of this kind */
@@ -126,7 +134,7 @@ export class Leaves {
   ): Promise<PreparedQuery[]> {
     if (this.#queries.size === 0) return [];
     const { id, sequence } = change;
-    const before = await this.#insideOf(collectionKey, id);
+    const before = await this.#insideOf(collectionKey, change);
     const now = new Set(
       matches.filter(({ query }) => tellsLeave(query)).map(({ query }) => query.hash),
     );
@@ -190,6 +198,13 @@ export class Leaves {
     this.#waiting = this.#waiting.filter((waiting) => waiting.ticket > ticket);
   }
 
+  /** Sends what was noted of a collection on its way to the store. */
+  flush(collectionKey: number): void {
+    const matches = this.#batches.get(collectionKey) ?? [];
+    this.#batches.delete(collectionKey);
+    if (matches.length > 0) this.#send({ collectionKey, matches, queries: [] });
+  }
+
   async #isFar(
     collectionKey: number,
     { after, upTo }: { after: number; upTo: number },
@@ -206,14 +221,14 @@ export class Leaves {
       for (const change of page.documents) {
         if (change.sequence <= upTo) await this.#settle(query, change, { collectionKey, analyser });
       }
-      this.#flush(collectionKey);
+      this.flush(collectionKey);
       after = page.last;
       await nextTurn();
     }
     for (const gone of await this.#store.standingGone(query.hash, { upTo })) {
       this.#note(collectionKey, { query: query.hash, ...gone, inside: false });
     }
-    this.#flush(collectionKey);
+    this.flush(collectionKey);
   }
 
   /** What changed since its rows were right. */
@@ -229,7 +244,7 @@ export class Leaves {
       for (const change of page.changes) {
         await this.#settle(query, change, { collectionKey, analyser });
       }
-      this.#flush(collectionKey);
+      this.flush(collectionKey);
       if (page.done) return;
       after = page.upTo;
       await nextTurn();
@@ -239,21 +254,28 @@ export class Leaves {
   /** Brings one row up to date with a document. */
   async #settle(
     query: PreparedQuery,
-    { id, sequence, document }: DocumentChange,
+    change: DocumentChange,
     { collectionKey, analyser }: Omit<Scope, "upTo">,
   ): Promise<void> {
+    const { id, sequence, document } = change;
     const opened = document === undefined ? undefined : openDocument(document, analyser);
     const inside = opened !== undefined && matchOne(query, opened) !== undefined;
-    const before = await this.#insideOf(collectionKey, id);
+    const before = await this.#insideOf(collectionKey, change);
     if (inside === before.has(query.hash)) return;
     this.#note(collectionKey, { query: query.hash, documentId: id, sequence, inside });
   }
 
-  /** Queries that a document matched when it was last looked at. */
-  async #insideOf(collectionKey: number, documentId: string): Promise<Set<string>> {
-    const inside = new Set(await this.#store.standingInside(collectionKey, documentId));
-    for (const [query, row] of this.#unsaved.get(keyOf(collectionKey, documentId)) ?? []) {
-      if (row.inside) inside.add(query);
+  /**
+   * Queries that a document matched before a change. What it left with that very change is among them: a matcher that was
+   * lost may have written that down and told nobody.
+   */
+  async #insideOf(
+    collectionKey: number,
+    { id, sequence }: Pick<DocumentChange, "id" | "sequence">,
+  ): Promise<Set<string>> {
+    const inside = new Set(await this.#store.standingInside(collectionKey, id, sequence));
+    for (const [query, row] of this.#unsaved.get(keyOf(collectionKey, id)) ?? []) {
+      if (row.inside || row.sequence === sequence) inside.add(query);
       else inside.delete(query);
     }
     return inside;
@@ -264,16 +286,10 @@ export class Leaves {
     if (batch === undefined) this.#batches.set(collectionKey, [match]);
     else batch.push(match);
     const key = keyOf(collectionKey, match.documentId);
-    const unsaved =
-      this.#unsaved.get(key) ?? new Map<string, { inside: boolean; ticket: number }>();
-    unsaved.set(match.query, { inside: match.inside, ticket: Infinity });
+    const unsaved = this.#unsaved.get(key) ?? new Map<string, Unsaved>();
+    const { inside, sequence } = match;
+    unsaved.set(match.query, { inside, sequence, ticket: Infinity });
     this.#unsaved.set(key, unsaved);
-  }
-
-  #flush(collectionKey: number): void {
-    const matches = this.#batches.get(collectionKey) ?? [];
-    this.#batches.delete(collectionKey);
-    if (matches.length > 0) this.#send({ collectionKey, matches, queries: [] });
   }
 
   #send(update: StandingUpdate): void {

@@ -42,6 +42,11 @@ export function leaveFrame(
   return matchFrame({ hash, documentId: id, sequence, ...rest });
 }
 
+/** True for a frame of a match, false for one of progress. */
+export function isMatch(frame: string): boolean {
+  return frame.startsWith('{"type":"match"');
+}
+
 /** Says that a stream's head moved though nothing matched. */
 export function progressFrame(sub: string, offset: number): string {
   return `{"type":"progress","sub":"${sub}","offset":${offset}}`;

@@ -52,9 +52,9 @@ export type MatcherMethod = keyof MatcherCalls;
 
 /** `Value` is `unknown` where it is sent, and where it is received `never`: what every call takes. */
 export type ToMatcher<Value> =
-  /** `held`: nothing is matched before `go`. */
-  | { kind: "open"; folder: string; held: boolean }
-  | { kind: "go" }
+  /** `held`: lanes in which nothing is matched before their `go`. */
+  | { kind: "open"; folder: string; held: readonly string[] }
+  | { kind: "go"; lane: string }
   | { kind: "call"; id: number; method: MatcherMethod; value: Value }
   | { kind: "remove"; hash: string }
   /** Something was committed in these collections. */

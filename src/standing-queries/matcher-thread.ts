@@ -5,8 +5,8 @@ import type { FromMatcher, MatcherCalls, MatcherMethod, ToMatcher } from "./matc
 
 export interface MatcherThreadOptions {
   folder: string;
-  /** Nothing is matched before `go`. */
-  held: boolean;
+  /** Lanes in which nothing is matched before their `go`. */
+  held: readonly string[];
   onTold: (told: Extract<FromMatcher<never>, { kind: "told" }>) => void;
   onKeep: (keep: Extract<FromMatcher<never>, { kind: "keep" }>) => void;
   /** It ended though nobody asked it to. */
@@ -58,6 +58,11 @@ export class MatcherThread implements AsyncDisposable {
     }
     thread.#state = "open";
     return thread;
+  }
+
+  /** False once it is lost, or is being ended. */
+  get isOpen(): boolean {
+    return this.#state === "open";
   }
 
   /** @throws what the call throws; Problem `engine_lost`, `busy` */

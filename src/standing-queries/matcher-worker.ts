@@ -23,7 +23,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToMatcher<never>>): voi
       open(data.folder, data.held);
       break;
     case "go":
-      matcher?.go();
+      matcher?.go(data.lane);
       break;
     case "call":
       void answer(data.id, data.method, data.value);
@@ -48,7 +48,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToMatcher<never>>): voi
   }
 });
 
-function open(folder: string, held: boolean): void {
+function open(folder: string, held: readonly string[]): void {
   try {
     reader = LocalReader.open(folder);
     matcher = new Matcher(reader, {

@@ -20,7 +20,7 @@ import { createQueryLane, type QueryLane } from "./query-lane.ts";
 import { readReplay } from "./read-replay.ts";
 import { RecentDocuments } from "./recent-documents.ts";
 import { createSerial, type Serial } from "./serial.ts";
-import { laneOf, tellsLeave, type LaneKind } from "./standing-query.ts";
+import { laneKey, laneOf, tellsLeave, type LaneKind } from "./standing-query.ts";
 
 const LANES: readonly LaneKind[] = ["words", "vectors"];
 /** Documents matched between two looks at what else there is to do. */
@@ -34,8 +34,8 @@ export interface MatcherOptions {
   /** Resolves when the matches are on their way, or at once while few are. */
   tell: (told: ToldPage) => Promise<void>;
   keep: KeepMatches;
-  /** Nothing is matched before `go`. */
-  held?: boolean;
+  /** Lanes, by `laneKey`, in which nothing is matched before `go`. */
+  held?: readonly string[];
   /** It cannot go on. */
   onFailed: (error: unknown) => void;
 }
@@ -78,15 +78,15 @@ export class Matcher implements MatcherCalls {
   readonly #recent: RecentDocuments;
   readonly #reads = createSerial();
   #closed = false;
-  /** Queries are being brought back, which all have to be there before the next change is matched. */
-  #held: boolean;
+  /** Lanes whose queries are being brought back, which all have to be there before the next change is matched. */
+  readonly #held: Set<string>;
 
   constructor(store: StoreRead, options: MatcherOptions) {
     this.#store = store;
     this.#options = options;
     this.#leaves = new Leaves(store, options.keep);
     this.#recent = new RecentDocuments(store);
-    this.#held = options.held ?? false;
+    this.#held = new Set(options.held);
   }
 
   /** @throws Problem `empty_text`, `invalid_filter`, `limit_reached`, `collection_not_found` */
@@ -125,16 +125,17 @@ export class Matcher implements MatcherCalls {
     });
   }
 
-  /** Matches what changed while it was held. */
-  go(): void {
-    this.#held = false;
-    for (const following of this.#followings.values()) this.#follow(following);
+  /** Matches what changed while a lane was held. */
+  go(lane: string): void {
+    this.#held.delete(lane);
+    const following = this.#followings.get(lane);
+    if (following !== undefined) this.#follow(following);
   }
 
   /** Something was committed in a collection. */
   hear(collectionKey: number): void {
     for (const kind of LANES) {
-      const following = this.#followings.get(keyOf({ collectionKey, kind }));
+      const following = this.#followings.get(laneKey({ collectionKey, kind }));
       if (following !== undefined) this.#follow(following);
     }
   }
@@ -146,13 +147,14 @@ export class Matcher implements MatcherCalls {
   }
 
   /** A page of a query's past. Replays take turns, and let what is new go first. */
-  read(range: ReadMatches): Promise<ReadPage> {
+  async read(range: ReadMatches): Promise<ReadPage> {
+    // What left is read from the store. Waiting for that is not a turn: on a full disk the others would wait too.
+    if (this.#leaves.has(range.hash)) await this.#leaves.saved();
     return this.#reads(async () => {
       await nextTurn();
       const { collectionKey, kind, lane, analyser } = this.#find(range.hash);
       const query = lane.get(range.hash);
       if (query === undefined) throw gone();
-      await this.#leaves.saved();
       const source = { collectionKey, vectors: kind === "vectors", analyser };
       const from = { store: this.#store, recent: this.#recent };
       return readReplay(from, { ...source, query }, range);
@@ -183,7 +185,7 @@ export class Matcher implements MatcherCalls {
   /** The lane of a collection's queries of a kind. */
   #following(kind: LaneKind, collection: AddQuery["collection"], analyser: Analyser): Following {
     const { key: collectionKey } = collection;
-    const known = this.#followings.get(keyOf({ collectionKey, kind }));
+    const known = this.#followings.get(laneKey({ collectionKey, kind }));
     if (known !== undefined) return known;
     const following: Following = {
       collectionKey,
@@ -197,7 +199,7 @@ export class Matcher implements MatcherCalls {
       heard: false,
       running: false,
     };
-    this.#followings.set(keyOf(following), following);
+    this.#followings.set(laneKey(following), following);
     return following;
   }
 
@@ -208,7 +210,9 @@ export class Matcher implements MatcherCalls {
 
   #follow(following: Following): void {
     following.heard = true;
-    if (following.running || this.#held || following.lane.size === 0) return;
+    if (following.running || following.lane.size === 0 || this.#held.has(laneKey(following))) {
+      return;
+    }
     following.running = true;
     this.#followAll(following)
       .catch((error: unknown) => this.#fail(following, error))
@@ -228,7 +232,7 @@ export class Matcher implements MatcherCalls {
   #fail(following: Following, error: unknown): void {
     if (error instanceof Problem && error.code === "collection_not_found") {
       // What was dropped has no changes any more; its streams are quiet until they are let go of.
-      this.#followings.delete(keyOf(following));
+      this.#followings.delete(laneKey(following));
       return;
     }
     this.#options.onFailed(error);
@@ -290,7 +294,9 @@ export class Matcher implements MatcherCalls {
   }
 
   async #tell(told: ToldPage, cursor: number): Promise<void> {
-    const { matches, characters } = told;
+    const { collectionKey, matches, characters } = told;
+    // Who resumes from here on has to find what is told now.
+    this.#leaves.flush(collectionKey);
     told.matches = [];
     told.characters = 0;
     await this.#options.tell({ ...told, matches, characters, cursor });
@@ -305,10 +311,6 @@ function sawAll(following: Following): void {
 
 function laneFor(kind: LaneKind, { dimensions }: { dimensions: number }): QueryLane {
   return createQueryLane(kind === "vectors" ? dimensions : undefined);
-}
-
-function keyOf({ collectionKey, kind }: Pick<Following, "collectionKey" | "kind">): string {
-  return `${kind}:${collectionKey}`;
 }
 
 function gone(): Problem {

@@ -10,7 +10,7 @@ import type { AddQuery, FromMatcher } from "./matcher-messages.ts";
 import type { MatcherThread } from "./matcher-thread.ts";
 import { createQueryStream } from "./query-stream.ts";
 import { readDefinition } from "./read-definition.ts";
-import { laneOf, type StandingQuery } from "./standing-query.ts";
+import { laneKey, laneOf, tellsLeave, type StandingQuery } from "./standing-query.ts";
 import type { OpenQuery, StandingQueries, StandingQueryDefinition } from "./standing-queries.ts";
 import { SupervisedMatcher } from "./supervised-matcher.ts";
 
@@ -63,6 +63,8 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   readonly #listeners: FrameListener[] = [];
   /** By lane: how far its changes have been matched and told. */
   readonly #cursors = new Map<string, number>();
+  /** Lanes that are being brought back after a loss of the matcher: they go on from their cursors. */
+  readonly #returning = new Set<string>();
   readonly #matcher: SupervisedMatcher;
   #heard = new Set<number>();
   #bytes = 0;
@@ -76,7 +78,10 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
     this.#matcher = new SupervisedMatcher({
       ...options,
       onTold: (told) => this.#tell(told),
+      lanes: () => [...this.#lanes().keys()],
       bringBack: (thread) => this.#bringBack(thread),
+      leaving: () =>
+        [...this.#entries.values()].flatMap(({ query }) => (tellsLeave(query) ? query.hash : [])),
     });
     this.#store.onCommit(({ collectionKey }) => this.#hear(collectionKey));
   }
@@ -173,33 +178,57 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   }
 
   async #add(thread: MatcherThread, add: AddQuery, entry: Entry): Promise<void> {
-    const { cursor, knownFrom } = await thread.call("add", add);
-    this.#moveCursor(laneKey(entry.query.collectionKey, laneOf(entry.query)), cursor);
+    const lane = laneKeyOf(entry.query);
+    const from = this.#returning.has(lane) ? this.#cursors.get(lane) : undefined;
+    const given = from === undefined ? add : { ...add, cursor: from };
+    const { cursor, knownFrom } = await thread.call("add", given);
+    this.#moveCursor(lane, cursor);
     entry.knownFrom = Math.max(entry.knownFrom, knownFrom);
     entry.toldOffset = Math.max(entry.toldOffset, cursor);
   }
 
-  /** After a loss: all queries again, each lane from where it was told to its listeners. */
+  /** The queries of each lane. */
+  #lanes(): Map<string, Entry[]> {
+    return Map.groupBy(this.#entries.values(), ({ query }) => laneKeyOf(query));
+  }
+
+  /**
+   * After a loss: all queries again, each lane from where it was told to its listeners. Words need no model; where one
+   * fails, only its own lanes wait for it.
+   */
   async #bringBack(thread: MatcherThread): Promise<void> {
-    const entries = [...this.#entries.values()];
-    for (let start = 0; start < entries.length; start += BACK_AT_ONCE) {
-      const some = entries.slice(start, start + BACK_AT_ONCE);
-      await Promise.all(
-        some.map((entry) =>
-          this.#addAgain(thread, entry).catch((error: unknown) => {
-            // One whose collection has gone must not keep the others from coming back.
-            if (!(error instanceof Problem) || PROBLEMS[error.code].retry) throw error;
-            this.#forget(entry);
-          }),
-        ),
-      );
+    const lanes = this.#lanes();
+    for (const lane of lanes.keys()) this.#returning.add(lane);
+    for (const [lane, entries] of lanes) {
+      const needsModel = entries.some(({ query }) => laneOf(query) === "vectors");
+      const back = (): Promise<void> => this.#bringLaneBack(thread, lane);
+      if (needsModel) void this.#matcher.persist(thread, back);
+      else await back();
     }
   }
 
+  async #bringLaneBack(thread: MatcherThread, lane: string): Promise<void> {
+    const entries = this.#lanes().get(lane) ?? [];
+    for (let start = 0; start < entries.length; start += BACK_AT_ONCE) {
+      const some = entries.slice(start, start + BACK_AT_ONCE);
+      await Promise.all(some.map((entry) => this.#addAgain(thread, entry)));
+    }
+    if (!thread.isOpen) return;
+    this.#returning.delete(lane);
+    thread.tell({ kind: "go", lane });
+  }
+
   async #addAgain(thread: MatcherThread, entry: Entry): Promise<void> {
-    const cursor = this.#cursors.get(laneKey(entry.query.collectionKey, laneOf(entry.query)));
-    const add = await this.#vectorOf(entry);
-    await this.#add(thread, { ...add, ...(cursor === undefined ? {} : { cursor }) }, entry);
+    const { hash } = entry.query;
+    try {
+      await this.#add(thread, await this.#vectorOf(entry), entry);
+    } catch (error) {
+      // One whose collection has gone must not keep the others from coming back.
+      if (!(error instanceof Problem) || PROBLEMS[error.code].retry) throw error;
+      this.#forget(entry);
+    }
+    // Nobody wanted it any more while it was on its way.
+    if (!this.#entries.has(hash)) thread.tell({ kind: "remove", hash });
   }
 
   #hear(collectionKey: number): void {
@@ -217,17 +246,19 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   #tell(told: Extract<FromMatcher<never>, { kind: "told" }>): void {
     for (const { hash, offset, frame } of told.matches) {
       const entry = this.#entries.get(hash);
-      if (entry === undefined) continue;
-      entry.toldOffset = Math.max(entry.toldOffset, offset);
+      // A matcher that was lost may have told a part of what matches a document; the next one tells all of it.
+      if (entry === undefined || offset <= entry.toldOffset) continue;
+      entry.toldOffset = offset;
       if (entry.listeners === 0) continue;
       for (const listener of this.#listeners) listener(entry.stream.sub, frame, offset);
     }
-    this.#moveCursor(laneKey(told.collectionKey, told.lane), told.cursor);
+    this.#moveCursor(laneKey({ ...told, kind: told.lane }), told.cursor);
   }
 
   /** Tells progress, and lets go of queries that nobody came back to: one share of them. */
   #look(): void {
     this.#turn = (this.#turn + 1) % TURNS;
+    if (this.#turn === 0) void this.#matcher.forgetOld();
     const lingerMs = this.#options.lingerMs ?? 60_000;
     for (const entry of this.#turns[this.#turn] ?? []) {
       if (entry.listeners === 0) {
@@ -258,7 +289,7 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   }
 
   #cursorOf(query: StandingQuery): number {
-    return this.#cursors.get(laneKey(query.collectionKey, laneOf(query))) ?? 0;
+    return this.#cursors.get(laneKeyOf(query)) ?? 0;
   }
 
   #moveCursor(key: string, cursor: number): void {
@@ -266,8 +297,8 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   }
 }
 
-function laneKey(collectionKey: number, kind: string): string {
-  return `${kind}:${collectionKey}`;
+function laneKeyOf(query: StandingQuery): string {
+  return laneKey({ collectionKey: query.collectionKey, kind: laneOf(query) });
 }
 
 function bytesOf(query: StandingQuery, { dimensions }: CollectionRow): number {

@@ -19,6 +19,17 @@ export interface StandingQuery {
 /** Which of a collection's two lines of changes a query follows: at the commit, or when the vectors are there. */
 export type LaneKind = "words" | "vectors";
 
+/** Names a collection's queries of one kind, which are matched together. */
+export function laneKey({
+  collectionKey,
+  kind,
+}: {
+  collectionKey: number;
+  kind: LaneKind;
+}): string {
+  return `${kind}:${collectionKey}`;
+}
+
 /** Keyword queries need no vectors and so wait for none. */
 export function laneOf({ mode }: Pick<StandingQuery, "mode">): LaneKind {
   return mode === "keyword" ? "words" : "vectors";

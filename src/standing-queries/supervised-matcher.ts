@@ -11,13 +11,18 @@ const RETRY_MS_FIRST = 100;
 const RETRY_MS_MAX = 10_000;
 /** Rows of queries that tell of documents that match no longer are forgotten when nobody asked for so long. */
 const LEAVES_KEPT_MS = 24 * 60 * 60 * 1000;
+const FORGET_EVERY_MS = 60_000;
 
 export interface SupervisedMatcherOptions {
   store: Store;
   folder: string;
   onTold: (told: Extract<FromMatcher<never>, { kind: "told" }>) => void;
-  /** Gives a matcher that takes the place of a lost one all that it had. */
+  /** The lanes that there are. In one that takes the place of a lost one nothing is matched before their `go`. */
+  lanes: () => string[];
+  /** Gives such a matcher all that it had. */
   bringBack: (thread: MatcherThread) => Promise<void>;
+  /** Queries that tell of leaving and are not to be forgotten. */
+  leaving: () => string[];
   workerUrl?: string;
 }
 
@@ -29,6 +34,9 @@ export class SupervisedMatcher implements AsyncDisposable {
   readonly #writes = createSerial();
   #thread: MatcherThread | undefined;
   #starting: Promise<MatcherThread> | undefined;
+  /** A slice of old rows is being removed. */
+  #forgetting: Promise<unknown> | undefined;
+  #forgotAtMs = -Infinity;
 
   constructor(options: SupervisedMatcherOptions) {
     this.#options = options;
@@ -43,7 +51,41 @@ export class SupervisedMatcher implements AsyncDisposable {
   /** Resolves with one that serves. @throws what the first start of all says where it fails */
   async started(): Promise<MatcherThread> {
     if (this.#closed.signal.aborted) throw matcherLost();
+    // A query that came after the slice was begun may be one of those in it.
+    await this.#forgetting;
     return this.#thread ?? (await (this.#starting ??= this.#startFirst()));
+  }
+
+  /** Does work, again and again where it fails, for as long as a matcher is there. */
+  async persist(thread: MatcherThread, work: () => Promise<void>): Promise<void> {
+    for (let retryMs = RETRY_MS_FIRST; ; retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!thread.isOpen) return;
+        log.error("standing_queries.not_brought_back", { error, retry_ms: retryMs });
+      }
+      await pause(retryMs, this.#closed.signal);
+      if (!thread.isOpen) return;
+    }
+  }
+
+  /** Forgets rows that nobody asked for in long, slice by slice; at most once a minute. */
+  async forgetOld(): Promise<void> {
+    if (performance.now() - this.#forgotAtMs < FORGET_EVERY_MS) return;
+    this.#forgotAtMs = performance.now();
+    const { store, leaving } = this.#options;
+    const usedBeforeMs = Date.now() - LEAVES_KEPT_MS;
+    try {
+      for (let more = true; more && !this.#closed.signal.aborted;) {
+        const slice = store.forgetStanding({ usedBeforeMs, except: leaving() });
+        this.#forgetting = slice.catch(() => undefined);
+        more = await slice;
+      }
+    } catch (error) {
+      log.warning("standing_queries.not_forgotten", { error });
+    }
+    this.#forgetting = undefined;
   }
 
   tell(message: Parameters<MatcherThread["tell"]>[0]): void {
@@ -59,15 +101,14 @@ export class SupervisedMatcher implements AsyncDisposable {
 
   async #startFirst(): Promise<MatcherThread> {
     try {
-      await this.#options.store.forgetStanding(Date.now() - LEAVES_KEPT_MS);
-      this.#thread = await this.#start(false);
+      this.#thread = await this.#start([]);
       return this.#thread;
     } finally {
       this.#starting = undefined;
     }
   }
 
-  #start(held: boolean): Promise<MatcherThread> {
+  #start(held: readonly string[]): Promise<MatcherThread> {
     const { folder, onTold, workerUrl } = this.#options;
     const starting: Promise<MatcherThread> = outsideRequests(() =>
       MatcherThread.start({
@@ -100,7 +141,7 @@ export class SupervisedMatcher implements AsyncDisposable {
       await pause(retryMs, this.#closed.signal);
       if (this.#closed.signal.aborted) throw matcherLost();
       try {
-        const thread = await this.#start(true);
+        const thread = await this.#start(this.#options.lanes());
         await this.#refill(thread);
         return (this.#thread = thread);
       } catch (error) {
@@ -112,7 +153,6 @@ export class SupervisedMatcher implements AsyncDisposable {
   async #refill(thread: MatcherThread): Promise<void> {
     try {
       await this.#options.bringBack(thread);
-      thread.tell({ kind: "go" });
       log.info("standing_queries.matcher_back");
     } catch (error) {
       await thread[Symbol.asyncDispose]();

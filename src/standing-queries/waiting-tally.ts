@@ -7,7 +7,7 @@ type Amount = Pick<WaitingDeliveries, "count" | "characters">;
 export class WaitingTally {
   readonly #byQuery = new Map<string, Amount>();
   #total: Amount = { count: 0, characters: 0 };
-  #waiters: { queryId: string; resolve: () => void }[] = [];
+  readonly #waiters = new Map<string, () => void>();
 
   get total(): Readonly<Amount> {
     return this.#total;
@@ -44,17 +44,15 @@ export class WaitingTally {
     );
   }
 
-  /** Resolves when there may be room, or the signal is aborted. */
-  async room(queryId: string, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ queryId, resolve });
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
+  /** Calls once when there is room. */
+  onRoom(queryId: string, call: () => void): void {
+    this.#waiters.set(queryId, call);
   }
 
-  #set(queryId: string, amount: Amount): void {
+  #set(queryId: string, wanted: Amount): void {
     const before = this.of(queryId);
+    // The store counts characters in another way: what is left over of them goes with the last match.
+    const amount = wanted.count > 0 ? wanted : { count: 0, characters: 0 };
     const { count, characters } = this.#total;
     this.#total = {
       count: count + amount.count - before.count,
@@ -65,12 +63,10 @@ export class WaitingTally {
   }
 
   #wake(): void {
-    if (this.#waiters.length === 0) return;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) {
-      if (this.hasRoom(waiter.queryId)) waiter.resolve();
-      else this.#waiters.push(waiter);
+    for (const [queryId, call] of this.#waiters) {
+      if (!this.hasRoom(queryId)) continue;
+      this.#waiters.delete(queryId);
+      call();
     }
   }
 }

@@ -74,7 +74,7 @@ export interface StandingState {
 export interface StandingUpdate {
   collectionKey: number;
   matches: readonly StandingMatch[];
-  /** What is known of these queries; where `knownFrom` is missing it stays. */
+  /** What is known of these queries; where `knownFrom` is missing it stays, and the query has to be there. */
   queries: readonly (Omit<StandingState, "knownFrom"> & {
     query: string;
     knownFrom?: number;
@@ -116,8 +116,11 @@ export interface StandingRead {
   ): Promise<DocumentContentPage>;
   /** Undefined for a query of which nothing is kept. */
   standingState(query: string): Promise<StandingState | undefined>;
-  /** The queries that a document matches, of those that tell of documents that match no longer. */
-  standingInside(collectionKey: number, documentId: string): Promise<string[]>;
+  /**
+   * The queries that a document matches, of those that tell of documents that match no longer; with `leftWith` also those
+   * that it left with this change.
+   */
+  standingInside(collectionKey: number, documentId: string, leftWith?: number): Promise<string[]>;
   /** Documents that match a query by its rows and are gone since, up to a change, with its number. */
   standingGone(
     query: string,
@@ -132,8 +135,11 @@ export interface StandingRead {
 
 /** The writes of standing queries, each acknowledged after COMMIT. */
 export interface StandingWrite {
-  /** Nothing happens where the collection was dropped meanwhile. */
+  /** Nothing happens where the collection was dropped meanwhile, nor for a query that was forgotten. */
   keepStanding(update: StandingUpdate): Promise<void>;
-  /** Forgets queries that were last kept up before a time, with their rows. */
-  forgetStanding(usedBeforeMs: number): Promise<void>;
+  /**
+   * Removes a slice of the rows of queries that were last kept up before a time, and of the oldest where there are more than
+   * `limits.standingLeaveQueriesKeptMax`. False when nothing was left to remove.
+   */
+  forgetStanding(options: { usedBeforeMs: number; except: readonly string[] }): Promise<boolean>;
 }

@@ -207,8 +207,12 @@ export interface StoreRead extends RoomRead, StandingRead, StoredQueryRead, JobR
     collectionKey: number,
     options: { path: readonly string[]; filter?: Filter; limit: number },
   ): Promise<{ value: unknown; count: number }[]>;
-  /** Chunks without a vector, oldest first, with keys above `after`. */
-  pending(options: { after: number; limit: number }): Promise<PendingChunk[]>;
+  /** Chunks without a vector, of all collections or of one, oldest first, with keys above `after`. */
+  pending(options: {
+    after: number;
+    limit: number;
+    collectionKey?: number;
+  }): Promise<PendingChunk[]>;
   /** The last entry of a collection's index log, and the one up to which the log was cut off. */
   indexState(collectionKey: number): Promise<{ sequence: number; trimmed: number }>;
   /** Index log entries after a number, in order. */

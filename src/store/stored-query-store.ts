@@ -23,6 +23,8 @@ export interface WebhookRow extends WebhookTarget {
   /** How many were taken, and how many were not in as many tries as there may be. */
   delivered: number;
   givenUp: number;
+  /** How many wait to be sent. */
+  waiting: number;
   /** When nothing more was to be sent there; null while it is. */
   disabledAtMs: number | null;
   /** Why the last request failed; null after one that did not. */

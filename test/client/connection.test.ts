@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { createClientIn, type ClientOptions } from "../../client/src/client.ts";
 import type { TokenReason } from "../../client/src/connection.ts";
 import type { Environment } from "../../client/src/environment.ts";
 import { eventually } from "../support/process.ts";
 import { handClock } from "./hand-clock.ts";
-import { scriptedServer, WELCOME } from "./scripted-server.ts";
+import { message, scriptedServer, WELCOME } from "./scripted-server.ts";
 
 /** A client that is closed at the end of its test, with what it said of its states and its errors. */
 function clientOf(options: ClientOptions, environment: Environment) {
@@ -272,4 +273,39 @@ test("an error that answers no request is told to the client", async () => {
 
 test("a url that is none is refused where it is given", () => {
   expect(() => createClientIn({ url: "nowhere" }, handClock())).toThrow();
+});
+
+/** Every handler throws, as a page's may; a program of its own, since a test runner fails with what nobody catches. */
+const THROWING_PROGRAM = `
+import { createClient } from ${JSON.stringify(join(import.meta.dir, "../../client/src/client.ts"))};
+process.on("uncaughtException", ({ message }) => console.log("uncaught " + message));
+const fail = (what) => { throw new Error(what); };
+const client = createClient({ url: process.argv.at(-1), onState: fail, onError: ({ code }) => fail(code) });
+const message = ({ offset }) => fail("message " + offset);
+client.subscribeRoom("news", { message, ended: () => fail("news ended") });
+client.subscribeRoom("other", { ended: () => fail("other ended") });
+`;
+
+test("handlers that throw stop nothing", async () => {
+  using server = scriptedServer();
+  const child = Bun.spawn([process.execPath, "-e", THROWING_PROGRAM, server.url], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const peer = await server.peer(0);
+  await peer.takeSubscribe();
+  await peer.takeSubscribe();
+  peer.send(message(1), message(2), { type: "error", code: "internal", message: "No." });
+  peer.close(4503);
+  const lines = (await child.stdout.text()).trim().split("\n");
+  expect(lines.map((line) => line.replace(/^uncaught /, ""))).toEqual([
+    "connecting",
+    "connected",
+    "message 1",
+    "message 2",
+    "internal",
+    "closed",
+    "news ended",
+    "other ended",
+  ]);
 });

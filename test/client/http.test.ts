@@ -57,6 +57,23 @@ test("a room is published to once under a key, read, configured, listed and forg
   expect((await rooms.history("news")).items).toEqual([]);
 });
 
+test("a standing query is stored, shown, listed, read and removed", async () => {
+  await using server = await startServer();
+  const { collections, standingQueries } = createHttp({ url: server.url });
+  await collections.create({ name: "news", model: "static-256" });
+  const query = { collection: "news", text: "ferry", mode: "keyword" } as const;
+  const webhook = { url: "https://hooks.example.com/ferries" };
+  const made = await standingQueries.create({ ...query, webhook });
+  expect(made.webhook?.secret).toStartWith("whsec_");
+  expect(await standingQueries.get(made.id)).toMatchObject({ text: "ferry", webhook });
+  expect((await standingQueries.list({ limit: 1 })).items.map(({ id }) => id)).toEqual([made.id]);
+  const { items, next, more } = await standingQueries.matches(made.id, { limit: 5 });
+  expect({ items, more }).toEqual({ items: [], more: false });
+  expect(await standingQueries.matches(made.id, { since: next })).toMatchObject({ next });
+  await standingQueries.delete(made.id);
+  expect(standingQueries.get(made.id)).rejects.toMatchObject({ code: "standing_query_not_found" });
+});
+
 test("a refusal is an error with the server's code, fields and request id", async () => {
   await using server = await startServer();
   const http = createHttp({ url: server.url });

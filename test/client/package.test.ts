@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { builtClient } from "./built-client.ts";
 
-const GZIP_BYTES_MAX = 8 * 1024;
+/** A page loads it before it can show anything. Stored standing queries took it past 8 KB. */
+const GZIP_BYTES_MAX = 9000;
 
 const PROGRAM = `
 import { createClient, SlipstreamError, type Message } from "./index.js";

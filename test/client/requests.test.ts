@@ -128,6 +128,31 @@ test("a caller that is faster than the server is told so", async () => {
   await Promise.allSettled(calls);
 });
 
+test("subscriptions go on however many calls wait", async () => {
+  using server = scriptedServer();
+  const clock = handClock();
+  const client = createClientIn({ url: server.url }, clock);
+  const ended: unknown[] = [];
+  client.subscribeRoom("news", { ended: (error) => ended.push(error) });
+  const first = await server.peer(0);
+  await first.takeSubscribe();
+  first.close(1011);
+  await eventually("it waits", () => (client.state === "reconnecting" ? true : undefined));
+  const calls = Array.from({ length: 1000 }, () => client.presence("other"));
+  clock.advance(250);
+  const second = await server.peer(1);
+  // At the server's rate, which heartbeats share.
+  for (let sent = 0; sent < 1000; sent += 45) {
+    second.send({ type: "ping" });
+    await second.next("pong");
+    clock.advance(1000);
+  }
+  expect(await second.takeSubscribe()).toMatchObject({ room: "news" });
+  expect(ended).toEqual([]);
+  client.close();
+  await Promise.allSettled(calls);
+});
+
 function answer(id: unknown, part: string): Frame {
   return { type: "results", id, part, final: part === "final", hits: [], took_ms: 1 };
 }

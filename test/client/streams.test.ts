@@ -287,7 +287,7 @@ function match(offset: number, doc: string, more: Frame = {}): Frame {
   return { type: "match", ...plain, ...more };
 }
 
-test("matches come once for each version of a document, and progress moves the position", async () => {
+test("matches come once for each change of a document, and progress moves the position", async () => {
   using server = scriptedServer();
   const clock = handClock();
   const client = createClientIn({ url: server.url }, clock);
@@ -332,5 +332,31 @@ test("matches come once for each version of a document, and progress moves the p
   second.send({ type: "ping" });
   await second.next("pong");
   expect(told).toEqual(['a 12 insert {"title":"A"}', "recovered", "b 44 leave {}"]);
+  client.close();
+});
+
+test("matches of a database that was restored are told though their offsets were there before", async () => {
+  using server = scriptedServer();
+  const clock = handClock();
+  const client = createClientIn({ url: server.url }, clock);
+  const told: string[] = [];
+  client.subscribeQuery(
+    { text: "storm", collection: "notes", mode: "keyword" },
+    {
+      match: ({ doc, version }) => told.push(`${doc} ${version}`),
+      gap: ({ reason }) => told.push(reason),
+    },
+  );
+  const first = await server.peer(0);
+  await first.takeSubscribe({ sub: "q:1", offset: 10 });
+  first.send(match(11, "a"), match(12, "a"));
+  first.close(1001);
+  await eventually("it waits", () => (client.state === "reconnecting" ? true : undefined));
+  clock.advance(250);
+  const second = await server.peer(1);
+  await second.takeSubscribe({ sub: "q:1", epoch: "e2", offset: 11, reason: "epoch_changed" });
+  second.send(match(12, "a"), { type: "ping" });
+  await second.next("pong");
+  expect(told).toEqual(["a 11", "a 12", "epoch_changed", "a 12"]);
   client.close();
 });

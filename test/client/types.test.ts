@@ -18,6 +18,12 @@ import type {
   RoomSchema,
 } from "../../src/contract/rooms.ts";
 import type { SearchRequest, SearchResult } from "../../src/contract/search.ts";
+import type {
+  CreatedStandingQuery,
+  Matches,
+  NewStandingQuery,
+  StandingQueryDetails,
+} from "../../src/contract/standing-queries.ts";
 
 /** The compiler refuses this where `From` does not fit into `To`. */
 type Fits<From extends To, To> = From;
@@ -34,6 +40,11 @@ export type Contract = [
   Fits<Static<typeof PresenceSchema>, client.RoomPresence>,
   Fits<Static<typeof RoomSchema>, client.Room>,
   Fits<client.RoomSettings, Static<typeof PutRoomSchema>>,
+  Fits<StandingQueryDetails, client.StoredQuery>,
+  Fits<CreatedStandingQuery, client.StoredQuery>,
+  Fits<Matches, client.StoredMatches>,
+  Fits<keyof client.NewStoredQuery, keyof NewStandingQuery>,
+  Fits<keyof NewStandingQuery, keyof client.NewStoredQuery>,
   Fits<LiveFrame, ServerFrame>,
   Fits<keyof client.SearchRequest, keyof SearchRequest>,
   Fits<keyof SearchRequest, keyof client.SearchRequest>,

@@ -129,6 +129,11 @@ export async function removeBackup(folder: string, name: string): Promise<boolea
   return true;
 }
 
+/** Removes what one that was cut off has left. */
+export function removeBrokenBackup(folder: string, name: string): void {
+  rmSync(`${join(backupsIn(folder), name)}.tmp`, { force: true });
+}
+
 /** Removes what backups that were cut off have left. */
 export function removeBrokenBackups(folder: string): void {
   const backups = backupsIn(folder);

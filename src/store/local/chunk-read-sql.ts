@@ -3,6 +3,12 @@ import type { ChunkHit, PendingChunk } from "../store.ts";
 import { andFilter } from "./filter-sql.ts";
 import type { Connection } from "./open-database.ts";
 
+interface PendingPage {
+  after: number;
+  limit: number;
+  collectionKey?: number;
+}
+
 /** The SQL that reads chunks and vectors. */
 export function chunkReadSql({ db, keep }: Connection) {
   const documentsOfChunks = keep<{ key: number; documentKey: number }, [string]>(
@@ -13,10 +19,11 @@ export function chunkReadSql({ db, keep }: Connection) {
             c."end", c.heading
      FROM chunks c JOIN documents d ON d.key = c.document_key WHERE c.key IN (SELECT value FROM json_each(?))`,
   );
-  const pending = keep<PendingChunk, [number, number]>(
-    `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
-     FROM chunks c JOIN documents d ON d.key = c.document_key
-     WHERE c.state = 0 AND c.key > ? ORDER BY c.key LIMIT ?`,
+  const waiting = `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
+     FROM chunks c JOIN documents d ON d.key = c.document_key WHERE c.state = 0 AND c.key > ?`;
+  const pending = keep<PendingChunk, [number, number]>(`${waiting} ORDER BY c.key LIMIT ?`);
+  const pendingOf = keep<PendingChunk, [number, number, number]>(
+    `${waiting} AND c.collection_key = ? ORDER BY c.key LIMIT ?`,
   );
   const pendingTotal = keep<{ count: number }, []>(
     "SELECT count(*) AS count FROM chunks WHERE state = 0",
@@ -41,8 +48,10 @@ export function chunkReadSql({ db, keep }: Connection) {
           .all(JSON.stringify(keys))
           .map((row) => [row.chunkKey, { ...row, metadata: JSON.parse(row.metadata) }]),
       ),
-    pending: ({ after, limit }: { after: number; limit: number }): PendingChunk[] =>
-      pending.all(after, limit),
+    pending: ({ after, limit, collectionKey }: PendingPage): PendingChunk[] =>
+      collectionKey === undefined
+        ? pending.all(after, limit)
+        : pendingOf.all(after, collectionKey, limit),
     pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
     vectors: (keys: readonly number[]): { key: number; vector: Float32Array }[] =>
       vectors

@@ -12,6 +12,10 @@ export function dropSql({ keep }: Connection) {
   const removeChanges = keep<unknown, [number, number]>(
     "DELETE FROM changes WHERE sequence IN (SELECT sequence FROM changes WHERE collection_key = ? LIMIT ?)",
   );
+  const removeMatches = keep<unknown, [number, number]>(
+    `DELETE FROM standing_matches WHERE (collection_key, document_id, query) IN
+       (SELECT collection_key, document_id, query FROM standing_matches WHERE collection_key = ? LIMIT ?)`,
+  );
   const removeDeliveries = keep<unknown, [number, number]>(
     `DELETE FROM webhook_deliveries WHERE id IN (SELECT d.id FROM webhook_deliveries d
      JOIN standing_queries q ON q.id = d.query_id WHERE q.collection_key = ? LIMIT ?)`,
@@ -29,6 +33,7 @@ export function dropSql({ keep }: Connection) {
       const changes =
         removeDocuments.run(key, slice).changes +
         removeChanges.run(key, slice * 10).changes +
+        removeMatches.run(key, slice * 10).changes +
         removeDeliveries.run(key, slice * 10).changes;
       if (changes > 0) return true;
       remove.run(key);

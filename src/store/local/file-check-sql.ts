@@ -1,3 +1,4 @@
+import { featureProblems } from "./feature-check-sql.ts";
 import type { Connection } from "./open-database.ts";
 
 /** The SQL that looks at the file as a whole. */
@@ -32,6 +33,7 @@ export function fileCheckSql({ db, keep }: Connection) {
           .slice(0, 20)
           .map((row) => `${row.table} ${row.rowid} points to nothing`),
         ...counters.all().map((row) => `${row.name} counts its ${row.counted} wrong`),
+        ...featureProblems(db),
       ];
     },
     diskBytes: (): number => bytes.get()?.bytes ?? 0,

@@ -54,6 +54,8 @@ export interface DataDirectoryStore extends Store {
   readonly transactions: number;
   /** What waits in the queue to be committed. */
   readonly waiting: WriteSize;
+  /** False once the thread that writes is lost: from then on every write rejects. */
+  readonly isWritable: boolean;
 }
 
 /**
@@ -126,6 +128,7 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
     get waiting() {
       return group.waiting;
     },
+    isWritable: true,
     ...storeReads(connection),
     ...queuedWrites(group, {
       collections,

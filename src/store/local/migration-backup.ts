@@ -28,6 +28,7 @@ export function backUp(db: Database, databasePath: string, version: number): str
   const temporary = `${path}.tmp`;
   try {
     mkdirSync(folder, { recursive: true });
+    removeBroken(folder);
     db.run("VACUUM INTO ?", [temporary]);
     sync(temporary);
     renameSync(temporary, path);
@@ -50,6 +51,13 @@ function sync(path: string): void {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/** Starts that were cut off would fill the disk with copies of which none is whole. */
+function removeBroken(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (/^before-migration-.*\.tmp$/.test(name)) rmSync(join(folder, name));
   }
 }
 

@@ -89,7 +89,7 @@ export function queuedWrites(
     },
     keepStanding: (update) =>
       group.add(sizeOfStanding(update), () => standing.keep(update, Date.now())),
-    forgetStanding: (usedBeforeMs) => group.add(SMALL_WRITE, () => standing.forget(usedBeforeMs)),
+    forgetStanding: (options) => group.add(SMALL_WRITE, () => standing.forgetSlice(options)),
     writeVectors: (key, vectors) =>
       group.addTo(key, sizeOfVectors(vectors), (draft) => {
         for (const vector of vectors) documents.writeVector(draft, vector);

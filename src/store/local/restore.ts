@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
 } from "node:fs";
 import { basename, join } from "node:path";
 import { Problem } from "../../problems.ts";
@@ -28,6 +29,7 @@ export interface Restored extends BackupFacts {
 export async function restoreBackup(folder: string, path: string): Promise<Restored> {
   const source = existsSync(path) ? path : join(backupsIn(folder), basename(path));
   if (!existsSync(source)) throw new Problem("backup_not_found", `There is no file ${path}.`);
+  requireWhole(source);
   mkdirSync(folder, { recursive: true });
   using _lock = DataLock.take(folder);
   const copy = join(folder, "slipstream.db.restoring");
@@ -47,6 +49,16 @@ export async function restoreBackup(folder: string, path: string): Promise<Resto
     removeDatabase(copy);
     throw toProblem(error);
   }
+}
+
+/** A backup is one file. @throws Problem `data_damaged` where a database still has commits in the WAL beside it */
+function requireWhole(source: string): void {
+  const wal = statSync(`${source}-wal`, { throwIfNoEntry: false });
+  if (wal === undefined || wal.size === 0) return;
+  throw new Problem(
+    "data_damaged",
+    "The file lacks what is in the WAL beside it: start and stop a server on its folder first, or make a backup there.",
+  );
 }
 
 /** @throws Problem `data_damaged` where the file is not the one that was written down when the backup was made */

@@ -104,11 +104,12 @@ function roomRowsSql({ keep }: Connection) {
   const save = keep<unknown, [number, number, number | null, number]>(
     "UPDATE rooms SET head = ?, trimmed = ?, due_ms = ?, listed = 1 WHERE key = ?",
   );
-  // Where a room begins or ends to have a past, nothing of before can be read, and positions of before mean nothing.
+  // Where a room begins or ends to have a past, nothing of before can be read, and positions of before mean nothing. Nor
+  // can offsets be read that were given out without a row.
   const configure = keep<unknown, [number, number, number, string]>(
     `UPDATE rooms SET head = ?1, history_messages = ?2, history_seconds = ?3, listed = 1,
        life = life + ((history_messages = 0) <> (?2 = 0)),
-       floor = CASE WHEN history_messages = 0 OR ?2 = 0 THEN ?1 ELSE floor END
+       floor = CASE WHEN history_messages = 0 OR ?2 = 0 OR ?1 > head THEN ?1 ELSE floor END
      WHERE name = ?4`,
   );
   const forget = keep<unknown, [string]>(

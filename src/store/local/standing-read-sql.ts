@@ -198,8 +198,9 @@ function keptReadSql({ keep }: Connection) {
   const state = keep<StandingState, [string]>(
     "SELECT sequence, known_from AS knownFrom FROM standing_leaves WHERE query = ?",
   );
-  const inside = keep<{ query: string }, [number, string]>(
-    "SELECT query FROM standing_matches WHERE collection_key = ? AND document_id = ? AND inside = 1",
+  const inside = keep<{ query: string }, [number, string, number]>(
+    `SELECT query FROM standing_matches WHERE collection_key = ? AND document_id = ?
+       AND (inside = 1 OR sequence = ?)`,
   );
   const gone = keep<{ documentId: string; sequence: number }, [string, number]>(
     `SELECT m.document_id AS documentId, c.sequence FROM standing_matches m
@@ -212,8 +213,8 @@ function keptReadSql({ keep }: Connection) {
   );
   return {
     standingState: (query: string): StandingState | undefined => state.get(query) ?? undefined,
-    standingInside: (collectionKey: number, documentId: string): string[] =>
-      inside.all(collectionKey, documentId).map((row) => row.query),
+    standingInside: (collectionKey: number, documentId: string, leftWith = -1): string[] =>
+      inside.all(collectionKey, documentId, leftWith).map((row) => row.query),
     standingGone: (query: string, { upTo }: { upTo: number }) => gone.all(query, upTo),
     standingLeft: (query: string, { after, upTo, limit }: Required<ChangeRange>) =>
       left.all(query, after, upTo, limit),

@@ -6,20 +6,15 @@ import type {
 } from "../stored-query-store.ts";
 import type { Connection } from "./open-database.ts";
 
-interface StoredRow extends Omit<StoredQueryRow, "webhook"> {
+interface StoredRow extends Omit<StoredQueryRow, "webhook">, Omit<WebhookRow, "url" | "offset"> {
   url: string | null;
-  secret: string;
   webhookOffset: number;
-  delivered: number;
-  givenUp: number;
-  disabledAtMs: number | null;
-  error: string | null;
-  errorAtMs: number | null;
 }
 
 const ROWS = `SELECT q.id, q.collection_key AS collectionKey, c.name AS collection, q.definition, q.offset,
     q.created_at AS createdAt, w.url, w.secret, w.offset AS webhookOffset, w.delivered, w.given_up AS givenUp,
-    w.disabled_at_ms AS disabledAtMs, w.error, w.error_at_ms AS errorAtMs
+    w.disabled_at_ms AS disabledAtMs, w.error, w.error_at_ms AS errorAtMs,
+    (SELECT count(*) FROM webhook_deliveries d WHERE d.query_id = q.id) AS waiting
   FROM standing_queries q JOIN collections c ON c.key = q.collection_key AND c.name IS NOT NULL
   LEFT JOIN webhooks w ON w.query_id = q.id`;
 
@@ -40,10 +35,7 @@ export function storedQueryReadSql({ keep }: Connection) {
      FROM webhook_deliveries WHERE query_id = ? ORDER BY id LIMIT ?`,
   );
   return {
-    storedQuery(id: string): StoredQueryRow | undefined {
-      const row = byId.get(id);
-      return row === null ? undefined : toRow(row);
-    },
+    storedQuery: (id: string): StoredQueryRow | undefined => byId.all(id).map(toRow)[0],
     storedQueries: ({ after, limit }: { after: string; limit: number }): StoredQueryRow[] =>
       page.all(after, limit).map(toRow),
     storedQueryIds: (): string[] => ids.all().map(({ id }) => id),
@@ -62,7 +54,7 @@ function toRow(row: StoredRow): StoredQueryRow {
 
 function webhookOf({ url, webhookOffset, ...row }: StoredRow): WebhookRow | undefined {
   if (url === null) return undefined;
-  const { secret, delivered, givenUp, disabledAtMs, error, errorAtMs } = row;
-  const offset = webhookOffset;
-  return { url, secret, offset, delivered, givenUp, disabledAtMs, error, errorAtMs };
+  const { secret, delivered, givenUp, waiting, disabledAtMs, error, errorAtMs } = row;
+  const counts = { offset: webhookOffset, delivered, givenUp, waiting };
+  return { url, secret, ...counts, disabledAtMs, error, errorAtMs };
 }

@@ -53,6 +53,9 @@ function assemble(folder: string, thread: WriterThread, reader: LocalReader): Wr
     get waiting() {
       return thread.waiting;
     },
+    get isWritable() {
+      return thread.isOpen;
+    },
     ...writes(thread),
     onCommit: (listener) => thread.listen(listener),
     announce: (url) => announceUrl(folder, url),

@@ -87,6 +87,11 @@ export class WriterThread implements AsyncDisposable {
     return this.#budget.taken();
   }
 
+  /** True while the Worker takes writes. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   listen(listener: (commit: Commit) => void): void {
     this.#listeners.push(listener);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { limits } from "../../../src/limits.ts";
 import { openWorld, replayed, type Frame, type World } from "./world.ts";
 import { eventually } from "../../support/process.ts";
 
@@ -85,9 +86,28 @@ describe("a query that asks for leave", () => {
     await world.queries[Symbol.asyncDispose]();
     expect(await world.store.standingState(hash)).toEqual({ sequence: 1, knownFrom: 1 });
     expect(await world.store.standingInside(world.collectionKey, "a")).toEqual([hash]);
-    await world.store.forgetStanding(Date.now() + 1);
+    const old = { usedBeforeMs: Date.now() + 1, except: [] };
+    while (await world.store.forgetStanding(old));
     expect(await world.store.standingState(hash)).toBeUndefined();
     expect(await world.store.standingInside(world.collectionKey, "a")).toEqual([]);
+  });
+
+  test("leaves nothing for ever of those that nobody comes back for, while it goes on itself", async () => {
+    await using world = await openWorld({ roundMs: 150 });
+    const { store, collectionKey } = world;
+    const queries = Array.from({ length: limits.standingLeaveQueriesKeptMax }, (_, n) => ({
+      query: `old${n}`,
+      sequence: 0,
+      knownFrom: 0,
+    }));
+    await store.keepStanding({ collectionKey, queries, matches: [] });
+    await world.put({ a: "tyres" });
+    await world.open({ on: ["leave"] });
+    await eventually("the oldest is forgotten", async () => {
+      return (await store.standingState("old0")) === undefined || undefined;
+    });
+    await world.put({ a: "rain" });
+    expect(short(await world.heard(1))).toEqual([["a", "leave", 2]]);
   });
 
   test("knows of those that waited for their vectors when it was registered", async () => {

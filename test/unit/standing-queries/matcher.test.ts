@@ -13,21 +13,36 @@ import { asFrame } from "./world.ts";
 
 const ALL = ["insert", "update", "leave"] as const;
 
+interface WorldOptions {
+  held?: readonly string[];
+  /** That of another matcher, which takes no further part. */
+  store?: LocalStore;
+  /** When it says so, what is told comes to nobody. */
+  isCut?: () => boolean;
+  /** When it says so, nothing can be written. */
+  isFull?: () => boolean;
+}
+
 /** A matcher in this thread, whose rows are written as the registry writes them. */
-async function openMatcher({ held = false, name = "rules" } = {}) {
+async function openMatcher(options: WorldOptions = {}) {
+  const { held = [], isCut = () => false, isFull = () => false } = options;
   const stack = new AsyncDisposableStack();
   const dir = stack.use(tempDir());
-  const store = stack.use(await LocalStore.open(dir.path));
-  const collection = await store.createCollection({ ...COLLECTION, name });
+  const store = options.store ?? stack.use(await LocalStore.open(dir.path));
+  const collection =
+    (await store.collection("rules")) ??
+    (await store.createCollection({ ...COLLECTION, name: "rules" }));
   const told: ToldPage[] = [];
   const kept: StandingUpdate[] = [];
   const failures: unknown[] = [];
   const matcher = new Matcher(store, {
     held,
-    tell: async (page) => void told.push(page),
+    tell: async (page) => {
+      if (!isCut()) told.push(page);
+    },
     keep: (ticket, update) => {
       kept.push(update);
-      void store.keepStanding(update).then(() => matcher.kept(ticket));
+      if (!isFull()) void store.keepStanding(update).then(() => matcher.kept(ticket));
     },
     onFailed: (error) => failures.push(error),
   });
@@ -126,13 +141,13 @@ describe("a matcher", () => {
   });
 
   test("goes on from where another one was, once it has all queries", async () => {
-    await using world = await openMatcher({ held: true });
+    await using world = await openMatcher({ held: ["words:1"] });
     await world.put(written("a", "tyres"), written("b", "tyres"));
     expect(await world.add({}, { cursor: 1 })).toEqual({ cursor: 1, knownFrom: 0 });
     await world.put(written("c", "tyres"));
     await world.add({ hash: "other" }, { cursor: 1 });
     expect(world.told).toEqual([]);
-    world.matcher.go();
+    world.matcher.go("words:1");
     await world.at(3);
     expect(
       world
@@ -237,6 +252,46 @@ describe("what a matcher keeps of a query that tells of leaving", () => {
       after = page.upTo;
     }
     expect(docs).toEqual([...ids, ...ids.map((id) => `x${id}`)]);
+  });
+
+  test("is told again where the matcher before it was lost while it told", async () => {
+    let cut = false;
+    await using first = await openMatcher({ isCut: () => cut });
+    await first.add({ on: ALL });
+    await first.put(written("a", "tyres"), written("b", "tyres"));
+    await first.at(2);
+    cut = true;
+    await first.put(written("a", "rain"));
+    await eventually("the row is written", async () => {
+      const range = { after: 2, upTo: 3, limit: 1 };
+      return (await first.store.standingLeft("q", range)).length === 1 || undefined;
+    });
+    await first.matcher.close();
+    await using second = await openMatcher({ store: first.store });
+    await second.add({ on: ALL }, { cursor: 2 });
+    await second.at(3);
+    expect(second.matches().map(({ doc, event }) => [doc, event])).toEqual([["a", "leave"]]);
+  });
+
+  test("holds up nobody else's replay while it cannot be written", async () => {
+    let full = false;
+    await using world = await openMatcher({ isFull: () => full });
+    await world.add({});
+    await world.add({ hash: "leaves", on: ALL });
+    full = true;
+    await world.put(written("a", "tyres"));
+    await world.at(1);
+    // It waits until there is room.
+    void world.matcher.read({
+      hash: "leaves",
+      since: 0,
+      after: 0,
+      upTo: 1,
+      framesMax: 1,
+      bytesMax: 1,
+    });
+    const { frames } = await world.read({ after: 0, upTo: 1 });
+    expect(frames.map((text) => asFrame(text).doc)).toEqual(["a"]);
   });
 
   test("is refused where there are too many of its kind, or too many documents", async () => {

@@ -225,6 +225,53 @@ describe("the end of the matcher's thread", () => {
     expect(fresh.stream.head()).toBe(3);
   });
 
+  test("brings back what it can: a model that fails holds up its own queries only", async () => {
+    await using _silent = await silence();
+    const model = await smallModel();
+    let fails = false;
+    await using world = await openWorld({
+      workerUrl,
+      embed: async (_model, texts) => {
+        if (fails) throw new Error("no model");
+        return model.embed(texts);
+      },
+    });
+    const words = await world.open({});
+    const meaning = await world.open({ text: "worn tyres", mode: "semantic", min_score: 0.4 });
+    await world.put({ a: "worn tyres" });
+    await world.embed();
+    await world.heard(2);
+    fails = true;
+    await died(world);
+    await world.put({ b: "worn tyres" });
+    await world.embed();
+    expect((await world.heard(3)).map(({ sub }) => sub).at(-1)).toBe(words.stream.sub);
+    const again = await eventually("others are served", () =>
+      world.open({ text: "worn" }).catch(() => undefined),
+    );
+    expect(again.stream.head()).toBe(2);
+    fails = false;
+    expect((await world.heard(4)).at(-1)).toMatchObject({ sub: meaning.stream.sub, doc: "b" });
+    expect(world.told).toHaveLength(4);
+  });
+
+  test("in the middle of what it tells has nothing told twice", async () => {
+    await using _silent = await silence();
+    const mortal = new URL("./mortal-teller.ts", import.meta.url).href;
+    await using world = await openWorld({ workerUrl: mortal });
+    const [first, ...others] = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => world.open({ text: `tyres ${n}`, min_score: 0.5 })),
+    );
+    await world.put({ a: "tyres" }, { note: "n".repeat(60_000) });
+    await world.heard(8);
+    await world.put({ b: "tyres" });
+    const frames = await world.heard(16);
+    const told = frames.map(({ sub, doc }) => `${sub} ${doc}`);
+    expect(new Set(told).size).toBe(told.length);
+    expect(others).toHaveLength(7);
+    expect(first?.stream.head()).toBe(2);
+  });
+
   test("before it has opened anything fails the query, and the next one tries again", async () => {
     await using _silent = await silence();
     const nowhere = new URL("./no-such-worker.ts", import.meta.url).href;

@@ -32,7 +32,7 @@ export function asFrame(text: string): Frame {
   return frame;
 }
 
-export type WorldOptions = Omit<StandingQueriesOptions, "store" | "folder" | "embed"> & {
+export type WorldOptions = Partial<Omit<StandingQueriesOptions, "store" | "folder">> & {
   collection?: Partial<NewCollection>;
 };
 

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { Engine } from "../../../src/engine/engine.ts";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
 import { MIGRATIONS, migrateUp } from "../../../src/store/local/migrations.ts";
@@ -46,6 +46,19 @@ describe("migrating data that is there", () => {
     expect(getDatabaseVersion(copy)).toBe(1);
     expect(copy.query("SELECT * FROM a").all()).toEqual([{ value: "kept" }]);
     expect(readdirSync(join(dir.path, "backups"))).toHaveLength(1);
+  });
+
+  test("leaves nothing of backups that were cut off", () => {
+    using dir = tempDir();
+    const { db, path } = older(dir.path);
+    const backups = join(dir.path, "backups");
+    mkdirSync(backups);
+    const mine = ["own.tmp", "backup-2026-01-01T00-00-00.000Z-ab.db.tmp"];
+    const cut = "before-migration-from-1-2025-01-01T00-00-00.000Z.db.tmp";
+    for (const name of [...mine, cut]) writeFileSync(join(backups, name), "a part");
+    const { backup = "" } = migrateUp(db, path, [FIRST, SECOND]);
+    db.close();
+    expect(readdirSync(backups).toSorted()).toEqual([...mine, basename(backup)].toSorted());
   });
 
   test("undoes a step that fails halfway, and says which", async () => {

@@ -52,6 +52,20 @@ describe("a backup", () => {
 });
 
 describe("a restore", () => {
+  test("does not take a database without what is still in the WAL beside it", async () => {
+    using dir = tempDir();
+    using other = tempDir();
+    await (await LocalStore.open(other.path))[Symbol.asyncDispose]();
+    await using store = await LocalStore.open(other.path);
+    await store.appendPublications([{ room: "laps", data: "1" }], 1);
+    // As after a crash of the server that had it.
+    const problem = await problemOf(() =>
+      restoreBackup(dir.path, join(other.path, "slipstream.db")),
+    );
+    expect(problem.code).toBe("data_damaged");
+    expect(readdirSync(dir.path).filter((name) => name.startsWith("slipstream.db"))).toEqual([]);
+  });
+
   test("brings the backup's data back under a new epoch, and keeps what was there", async () => {
     using dir = tempDir();
     const { epoch } = await withBackup(dir.path);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { DocumentWrite, Store } from "../../../src/store/store.ts";
 import { tempDir } from "../../support/temp-dir.ts";
+import { limits } from "../../../src/limits.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, withVector, written } from "./fixtures.ts";
 import { OPENERS, type Opener } from "./openers.ts";
@@ -179,12 +180,47 @@ describe.each(OPENERS)("what a %s keeps of queries that tell of leaving", (_name
     expect(await store.standingLeft("q", { ...range, after: 3 })).toHaveLength(1);
     await store.keepStanding({ collectionKey: key, queries, matches: [], forgetUpTo: 3 });
     expect(await store.standingLeft("q", range)).toHaveLength(1);
-    await store.forgetStanding(0);
+    expect(await store.forgetStanding({ usedBeforeMs: 0, except: [] })).toBe(false);
     expect(await store.standingState("q")).toBeDefined();
     await store.dropCollection(key);
     expect(await store.standingState("q")).toBeUndefined();
     // The matcher may be a moment behind.
     await store.keepStanding({ collectionKey: key, queries, matches });
     expect(await store.standingState("q")).toBeUndefined();
+  });
+
+  test("is forgotten slice by slice, is void from the first one on, and takes nothing late", async () => {
+    await using world = await opened(open);
+    const { store, key: collectionKey } = world;
+    const rows = Array.from({ length: 4500 }, (_, n) => match(`d${n}`, n + 1, true));
+    const state = { query: "q", sequence: 9, knownFrom: 7 };
+    await store.keepStanding({ collectionKey, queries: [state], matches: rows });
+    const old = { usedBeforeMs: Date.now() + 1, except: ["q"] };
+    expect(await store.forgetStanding(old)).toBe(false);
+    const except: string[] = [];
+    expect(await store.forgetStanding({ ...old, except })).toBe(true);
+    expect(await store.standingState("q")).toEqual({ sequence: -1, knownFrom: 7 });
+    expect(await store.standingInside(collectionKey, "d4499")).toEqual(["q"]);
+    while (await store.forgetStanding({ ...old, except }));
+    expect(await store.standingState("q")).toBeUndefined();
+    expect(await store.standingInside(collectionKey, "d4499")).toEqual([]);
+    const late = { collectionKey, queries: [{ query: "q", sequence: 9 }], matches: rows };
+    await store.keepStanding(late);
+    expect(await store.standingState("q")).toBeUndefined();
+    expect(await store.standingInside(collectionKey, "d1")).toEqual([]);
+  });
+
+  test("is of so many queries: the oldest go, but for those that are wanted", async () => {
+    await using world = await opened(open);
+    const { store, key: collectionKey } = world;
+    const kept = limits.standingLeaveQueriesKeptMax;
+    const queryOf = (n: number) => ({ query: `q${n}`, sequence: n, knownFrom: 0 });
+    await store.keepStanding({ collectionKey, queries: [queryOf(0)], matches: [] });
+    const queries = Array.from({ length: kept }, (_, n) => queryOf(n + 1));
+    await store.keepStanding({ collectionKey, queries, matches: [] });
+    const wanted = { usedBeforeMs: 0, except: ["q0"] };
+    expect(await store.forgetStanding(wanted)).toBe(true);
+    expect(await store.forgetStanding(wanted)).toBe(false);
+    expect(await store.standingState("q0")).toBeDefined();
   });
 });

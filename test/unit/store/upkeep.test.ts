@@ -24,6 +24,43 @@ async function wrongBy(folder: string, sql: string): Promise<LocalStore> {
   return LocalStore.open(folder);
 }
 
+/** Rooms, standing queries and jobs in about every state that they come to. */
+async function liveThrough(store: LocalStore): Promise<void> {
+  const { key: collectionKey } = await store.createCollection(COLLECTION);
+  await store.writeDocuments(collectionKey, [written("a", "x"), written("b", "x")]);
+  await store.deleteDocuments(collectionKey, ["a"]);
+  const publish = (room: string, count: number) =>
+    store.appendPublications(
+      Array.from({ length: count }, (_, n) => ({ room, data: "1", key: `${n}` })),
+      Date.now(),
+    );
+  for (const room of ["laps", "old", "gone", "silent"]) await publish(room, 200);
+  await store.configureRoom("laps", { historyMessages: 20, historySeconds: 60, head: 200 });
+  await store.trimRooms(Date.now());
+  await store.trimRooms(Date.now() + 25 * 60 * 60_000);
+  await store.configureRoom("laps", { historyMessages: 90, historySeconds: 60, head: 200 });
+  await store.appendPublications(
+    Array.from({ length: 5 }, (_, n) => ({ room: "laps", data: "1", key: `later-${n}` })),
+    Date.now(),
+  );
+  await store.configureRoom("silent", { historyMessages: 0, historySeconds: 0, head: 200 });
+  await store.configureRoom("silent", { historyMessages: 9, historySeconds: 60, head: 250 });
+  await store.configureRoom("jobs:new", { historyMessages: 9, historySeconds: 60, head: 7 });
+  await store.forgetRoom("gone", 200);
+  const queries = [{ query: "q", sequence: 3, knownFrom: 0 }];
+  const matches = [{ query: "q", documentId: "b", sequence: 2, inside: true }];
+  await store.keepStanding({ collectionKey, queries, matches });
+  const job = {
+    id: "job",
+    kind: "ingest",
+    collection: null,
+    priority: "normal",
+    payload: 1,
+  } as const;
+  const rest = { total: null, unit: "", attemptsMax: 1, requestId: null, traceparent: null };
+  await store.addJob({ ...job, ...rest, runId: null }, 1);
+}
+
 describe("a check of the data", () => {
   test.each([
     ["a wrong count of documents", "UPDATE collections SET documents = 7", "documents"],
@@ -43,6 +80,46 @@ describe("a check of the data", () => {
       "INSERT INTO vectors (chunk_key, vector) VALUES (77, zeroblob(8))",
     );
     expect(await store.check()).toEqual(["vectors 77 points to nothing"]);
+  });
+
+  const last = "(SELECT value FROM facts WHERE name = 'sequence')";
+  const standing = "standing query q is ahead of the changes";
+  test.each([
+    ["a room with a hole", "DELETE FROM publications WHERE offset = 203", "room laps lacks some"],
+    ["a room that is behind", "UPDATE rooms SET head = 150, trimmed = 150", "room laps lacks some"],
+    ["a key of nothing", "UPDATE publication_keys SET offset = 999", "room laps knows a key"],
+    ["a document without a change", "DELETE FROM changes WHERE kind = 'insert'", "document b has"],
+    ["a document that was deleted", "UPDATE changes SET kind = 'delete'", "document b has"],
+    [
+      "a change without a number",
+      "UPDATE facts SET value = 1 WHERE name = 'sequence'",
+      "change 2 ",
+    ],
+    ["matches ahead of all", `UPDATE standing_leaves SET sequence = ${last} + 1`, standing],
+    [
+      "matches elsewhere",
+      "UPDATE standing_matches SET collection_key = 9",
+      "standing query q matches",
+    ],
+    ["a job without its end", "UPDATE jobs SET state = 'failed'", "job job is failed and"],
+    [
+      "a job's errors",
+      "INSERT INTO job_errors SELECT number, 1, '', 1, '', '' FROM jobs",
+      "job job counts",
+    ],
+  ])("finds %s", async (_name, sql, problem) => {
+    using dir = tempDir();
+    {
+      await using store = await LocalStore.open(dir.path);
+      await liveThrough(store);
+      expect(await store.check()).toEqual([]);
+    }
+    {
+      using db = new Database(fileIn(dir.path));
+      db.run(sql);
+    }
+    await using store = await LocalStore.open(dir.path);
+    expect((await store.check())[0]).toStartWith(problem);
   });
 
   test.each(["chunks_by_document", "chunks_by_collection"])(
