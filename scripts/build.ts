@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { nativePlugin } from "./build/native-plugin.ts";
+import { spanLibraryPlugin } from "./build/span-library-plugin.ts";
 import { hostTarget, resolveTarget } from "./build/targets.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -42,7 +43,7 @@ async function build(argv: string[]): Promise<void> {
       "process.env.SLIPSTREAM_BUILD_COMMIT": JSON.stringify(commit),
       "process.env.SLIPSTREAM_BUILD_TIME": JSON.stringify(time),
     },
-    plugins: [nativePlugin(target.native)],
+    plugins: [nativePlugin(target.native), spanLibraryPlugin],
     compile: {
       target: target.compileTarget,
       outfile: values.outfile,

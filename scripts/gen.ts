@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withPeersSection } from "../bench/peers/table.ts";
 import { openProgram } from "../src/boot/program.ts";
-import { configurationDocs, envExample, parseConfig } from "../src/config.ts";
-import { PROBLEMS, type ProblemCode } from "../src/problems.ts";
+import { parseConfig } from "../src/config.ts";
+import { configurationDocs, envExample } from "../src/config/config-docs.ts";
+import { metricsDocs } from "../src/telemetry/instruments.ts";
+import { CLOSES, LIVE_ERRORS, PROBLEMS, type ProblemCode } from "../src/problems.ts";
 
 function problemDocs(): string {
   const rows = Object.entries(PROBLEMS).map(
@@ -26,6 +28,20 @@ function problemDocs(): string {
     "| code | status | title | retry | exit code |",
     "| --- | --- | --- | --- | --- |",
     ...rows,
+    "",
+    "## On a live connection",
+    "",
+    "An `error` frame has one of these codes, and where the failure has one above, that too, as `problem`.",
+    "",
+    "| code | meaning |",
+    "| --- | --- |",
+    ...Object.entries(LIVE_ERRORS).map(([code, meaning]) => `| \`${code}\` | ${meaning} |`),
+    "",
+    "A connection is closed with one of these, or with a code of RFC 6455. After 4000 to 4499 a client comes back; after 4500 and up it does not.",
+    "",
+    "| close code | reason |",
+    "| --- | --- |",
+    ...Object.values(CLOSES).map(({ code, reason }) => `| ${code} | ${reason} |`),
     "",
   ].join("\n");
 }
@@ -91,6 +107,7 @@ async function readme(): Promise<string> {
 const files: Record<string, string> = {
   "docs/configuration.md": configurationDocs(),
   "docs/problems.md": problemDocs(),
+  "docs/metrics.md": metricsDocs(),
   "docs/openapi.json": await openApi(),
   "README.md": await withPeersSection(await readme()),
   ".env.example": envExample("development"),

@@ -5,7 +5,9 @@ import { Builder } from "../engine/builder.ts";
 import type { EmbedArgs, PrepareArgs } from "../engine/calls.ts";
 import type { FollowerRole, OwnerRole } from "../engine/collection-index.ts";
 import { Engine } from "../engine/engine.ts";
+import { ownNumbers } from "../engine/engine-numbers.ts";
 import { ownerOf } from "../engine/engines.ts";
+import { observeIndexes, observeModels } from "../engine/index-numbers.ts";
 import { Models } from "../engine/models.ts";
 import { sendToParent, serveCalls, type Handlers } from "../engine/serve-calls.ts";
 import { createAnswerer } from "../http/answer.ts";
@@ -15,8 +17,11 @@ import { createTimeline, type Timeline } from "../lib/timeline.ts";
 import { createSearch } from "../search/search.ts";
 import { LocalReader } from "../store/local/local-reader.ts";
 import { configureLogging, getLogger } from "../telemetry/logs.ts";
+import { metrics } from "../telemetry/metrics.ts";
+import { observeProcess } from "../telemetry/process-numbers.ts";
 import { embedderOf, type Embedding } from "./embed-texts.ts";
 import { engineOptionsOf } from "./engine-options.ts";
+import { openSpans, type Spans } from "./telemetry.ts";
 
 const log = getLogger("engine");
 
@@ -37,9 +42,12 @@ export function runEngineChild(): Promise<never> {
   return serveCalls(async ({ config, number }: EngineStart) => {
     await loaded;
     await configureLogging(config, { push: (line) => sendToParent({ type: "log", line }) });
+    metrics.enabled = config.metricsExporter !== "none";
+    // In light traces an engine has no span, and its log lines have what comes with each request.
+    const spans = config.traceDetail === "detailed" ? await openSpans(config) : undefined;
     return number === undefined
-      ? openBackgroundEngine()
-      : openQueryEngine(config, number, timeline);
+      ? openBackgroundEngine(spans)
+      : openQueryEngine(config, number, { timeline, spans });
   });
 }
 
@@ -47,15 +55,19 @@ export function runEngineChild(): Promise<never> {
 async function openQueryEngine(
   config: Config,
   number: number,
-  timeline: Timeline,
+  { timeline, spans }: { timeline: Timeline; spans: Spans | undefined },
 ): Promise<Handlers> {
   await using stack = new AsyncDisposableStack();
+  stack.use(spans);
+  stack.use(observeProcess(`engine-${number}`));
   const fts5 = config.keywordIndex !== "postings";
   const store = stack.use(LocalReader.open(config.dataDir, { fts5 }));
   const role = number === 0 ? ownerRole(config, stack) : followerRole(number);
   const engine = stack.use(
     await timeline.step("open indexes", Engine.open(store, { ...engineOptionsOf(config), role })),
   );
+  if (number === 0) stack.use(observeIndexes(engine, store));
+  stack.use(observeModels(engine));
   const embedding = embedderOf(engine.models);
   const collections = createCollectionReads(store);
   const search = createSearch({ store, engine, kDefault: config.searchTopK });
@@ -64,6 +76,7 @@ async function openQueryEngine(
     documents: createDocumentReads(store),
     search,
     embedTexts: embedding.embedTexts,
+    lifeCycleSpans: spans?.lifeCycle,
   });
   // Ready first, and whoever waits for that is told: loading a model holds this thread up.
   const warming = setTimeout(() => {
@@ -86,16 +99,18 @@ async function openQueryEngine(
         for (const collectionKey of collectionKeys) engine.hear(collectionKey);
       },
       sealed: (collectionKey: number) => engine.hearSealed(collectionKey),
+      numbers: ownNumbers,
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
 /** Embeds and prepares documents; it knows no data of its own. */
-async function openBackgroundEngine(): Promise<Handlers> {
+async function openBackgroundEngine(spans: Spans | undefined): Promise<Handlers> {
   const models = new Models();
   const embedding = embedderOf(models);
-  const app = createQueryApp({ embedTexts: embedding.embedTexts });
+  const { embedTexts } = embedding;
+  const app = createQueryApp({ embedTexts, lifeCycleSpans: spans?.lifeCycle });
   return {
     suspicious: false,
     steps: [],
@@ -103,7 +118,10 @@ async function openBackgroundEngine(): Promise<Handlers> {
       ...documentCalls(embedding),
       request: createAnswerer((request) => app.fetch(request)),
     },
-    [Symbol.asyncDispose]: () => models[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await models[Symbol.asyncDispose]();
+      await spans?.[Symbol.asyncDispose]();
+    },
   };
 }
 

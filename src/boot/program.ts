@@ -1,19 +1,40 @@
-import { createCollections } from "../collections/collections.ts";
+import { createCollections, type Collections } from "../collections/collections.ts";
 import type { Config } from "../config.ts";
-import { createDocuments } from "../documents/documents.ts";
+import { createDocuments, type Documents } from "../documents/documents.ts";
 import { createIdempotency } from "../documents/idempotency.ts";
 import type { Engines } from "../engine/engines.ts";
 import { createApp } from "../http/app.ts";
 import { createForward } from "../http/forward.ts";
+import { createEventStreams, type EventStreams } from "../http/event-streams.ts";
 import { createFront, type Fetch, type Front } from "../http/front.ts";
+import type { Edge } from "../http/edge.ts";
+import { createHealth, type Health, type HealthParts } from "../http/health.ts";
+import type { LifeCycleSpans } from "../http/life-cycle-spans.ts";
 import type { Lifecycle } from "../http/lifecycle.ts";
-import { startingFetch } from "../http/starting.ts";
+import { createRouteTemplates, type RouteOf } from "../http/route-templates.ts";
+import { STARTING_PATHS, startingFetch } from "../http/starting.ts";
 import { createTimeline, type Timeline } from "../lib/timeline.ts";
-import { createMaintenance } from "../maintenance/maintenance.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import type { LiveFeatures } from "../live/features.ts";
+import { systemClock } from "../rooms/clock.ts";
+import { createRooms, type Rooms } from "../rooms/rooms.ts";
+import { StandingRegistry } from "../standing-queries/registry.ts";
+import { createStoredQueries, type StoredQueries } from "../standing-queries/stored-queries.ts";
+import { createWebhookSender } from "../standing-queries/webhook-sender.ts";
 import type { DataDirectoryStore } from "../store/local/local-store.ts";
 import { WriterStore } from "../store/local/writer-store.ts";
 import { getLogger } from "../telemetry/logs.ts";
+import {
+  auditedBackups,
+  auditedCollections,
+  auditedDocuments,
+  auditedRooms,
+  openAudit,
+} from "./audited.ts";
+import { createWork, type Work } from "./work.ts";
 import { startEngines, type Computing } from "./engines.ts";
+import { observeServer } from "./observe.ts";
+import { closing, inTime } from "./steps.ts";
 
 const log = getLogger("boot");
 
@@ -26,33 +47,64 @@ export interface StartingProgram {
   open(config: Config): Promise<Program>;
 }
 
+export interface ProgramOptions {
+  /** See `AppDeps`. */
+  lifeCycleSpans?: LifeCycleSpans | undefined;
+  /** See `HealthOptions`. */
+  nowMs?: () => number;
+  /** See `FrontOptions`. */
+  edge?: Edge;
+}
+
+interface Opening extends Pick<StartingProgram, "lifecycle" | "timeline"> {
+  lifeCycleSpans: LifeCycleSpans | undefined;
+  health: Health;
+}
+
 /** Everything but the socket: the CLI calls the same front in its own process. */
 export interface Program extends AsyncDisposable {
   front: Front;
   lifecycle: Lifecycle;
   store: DataDirectoryStore;
   engines: Engines;
+  /** What live connections can ask for. */
+  live: LiveFeatures;
+  events: Pick<EventStreams, "end">;
+  /** Those that are stored are opened, and their webhooks sent to, by a server that says so. */
+  storedQueries: Pick<StoredQueries, "start" | "counters">;
+  jobs: Pick<Jobs, "drain">;
 }
 
-export function createProgram(): StartingProgram {
+export function createProgram(options: ProgramOptions = {}): StartingProgram {
+  const { lifeCycleSpans, nowMs, edge } = options;
   const timeline = createTimeline();
   const lifecycle: Lifecycle = { state: "starting", steps: timeline.steps };
-  let fetch: Fetch = startingFetch(lifecycle);
-  const front = createFront((request) => fetch(request), lifecycle);
+  const health = createHealth(nowMs === undefined ? { lifecycle } : { lifecycle, nowMs });
+  let fetch: Fetch = startingFetch(health);
+  let routeOf = createRouteTemplates(STARTING_PATHS);
+  const front = createFront((request) => fetch(request), lifecycle, {
+    routeOf: (path) => routeOf(path),
+    edge,
+  });
   return {
     front,
     lifecycle,
     timeline,
     async open(config) {
-      const parts = await openParts(config, { lifecycle, timeline });
+      const parts = await openParts(config, { lifecycle, timeline, lifeCycleSpans, health });
       fetch = parts.fetch;
+      routeOf = parts.routeOf;
       lifecycle.state = "ready";
-      const { store, engines } = parts;
+      const { store, engines, live, events, storedQueries, jobs } = parts;
       return {
         front,
         lifecycle,
         store,
         engines,
+        live,
+        events,
+        storedQueries,
+        jobs,
         [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
       };
     },
@@ -65,31 +117,106 @@ export function openProgram(config: Config): Promise<Program> {
 }
 
 interface Parts extends AsyncDisposable {
+  storedQueries: StoredQueries;
   fetch: Fetch;
+  routeOf: RouteOf;
   store: DataDirectoryStore;
   engines: Engines;
+  live: LiveFeatures;
+  events: EventStreams;
+  jobs: Jobs;
 }
 
 /** Disposing closes the parts in the opposite order. Logs are configured by the caller. */
 async function openParts(
   config: Config,
-  { lifecycle, timeline }: Pick<StartingProgram, "lifecycle" | "timeline">,
+  { lifecycle, timeline, lifeCycleSpans, health }: Opening,
 ): Promise<Parts> {
   await using stack = new AsyncDisposableStack();
+  const step = stepsOf(config, timeline);
+  const audit = openAudit(config);
+  closing(stack, "audit log", audit);
   const starting = stack.use(startEngines(config));
-  const store = stack.use(await timeline.step("store", openStore(config)));
-  const computing = await timeline.step("engines", starting.open(store));
-  stack.use(computing.engines);
-  const fetch = await timeline.step(
-    "app",
-    Promise.resolve().then(() => assemble(config, { store, computing, lifecycle })),
+  const store = await step("store", openStore(config));
+  closing(stack, "store", store);
+  const computing = await step("engines", starting.open(store));
+  closing(stack, "engines", computing.engines);
+  const rooms = auditedRooms(stack.use(createRooms({ store })), audit.write);
+  const { engines, search, embedTexts, prepare } = computing;
+  const queries = stack.use(
+    new StandingRegistry({
+      store,
+      folder: config.dataDir,
+      embed: async (model, texts) => (await embedTexts(model, texts)).vectors,
+    }),
   );
+  const { webhookPrivateAddresses: privateAddresses } = config;
+  const storedQueries = stack.use(
+    createStoredQueries({
+      store,
+      queries,
+      send: createWebhookSender({ privateAddresses }),
+      privateAddresses,
+      clock: systemClock,
+    }),
+  );
+  const events = stack.use(createEventStreams(rooms, systemClock, [queries]));
+  const collections = auditedCollections(
+    createCollections({ store, engines, defaultModel: config.embeddingModel }),
+    audit.write,
+  );
+  const documents = auditedDocuments(createDocuments({ store, engines, prepare }), audit.write);
+  const features = { store, collections, documents, rooms, storedQueries };
+  const work = createWork(config, { ...features, engines });
+  closing(stack, "jobs", work);
+  const backups = auditedBackups(work.backups, audit.write);
+  const { fetch, routeOf } = await step(
+    "app",
+    Promise.resolve().then(() =>
+      assemble({ ...features, ...work, backups, computing, events, health, lifeCycleSpans }),
+    ),
+  );
+  await step("jobs", work.start());
+  const { jobs } = work;
+  health.watch(healthParts(config, { store, engines, jobs }));
+  stack.use(observeServer(config, { store, lifecycle }));
   const owned = stack.move();
   return {
     fetch,
+    routeOf,
     store,
-    engines: computing.engines,
+    engines,
+    events,
+    storedQueries,
+    jobs: work.jobs,
+    live: {
+      rooms,
+      queries,
+      search: async (name, request) => search.search(await collections.require(name), request),
+      epoch: store.epoch,
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Times a step of the start, and waits for it no longer than it may take. */
+function stepsOf({ startupTimeoutSeconds }: Config, timeline: Timeline) {
+  const limitMs = startupTimeoutSeconds * 1000;
+  return <T>(name: string, work: Promise<T>): Promise<T> =>
+    timeline.step(name, inTime(name, work, { limitMs }));
+}
+
+function healthParts(
+  config: Config,
+  parts: Pick<HealthParts, "store" | "engines" | "jobs">,
+): HealthParts {
+  const { dataDir, indexPath = dataDir } = config;
+  return {
+    ...parts,
+    folders: [...new Set([dataDir, indexPath])],
+    freeBytesMin: config.diskFreeMegabytes * 1024 * 1024,
+    startupMsMin: config.startupUptimeSeconds * 1000,
+    isDetailShown: config.healthDetail === "public",
   };
 }
 
@@ -103,26 +230,30 @@ function openStore(config: Config): Promise<DataDirectoryStore> {
   });
 }
 
-function assemble(
-  config: Config,
-  {
-    store,
-    computing,
-    lifecycle,
-  }: { store: DataDirectoryStore; computing: Computing; lifecycle: Lifecycle },
-): Fetch {
-  const { engines, children, search, prepare, embedTexts } = computing;
+interface Assembled
+  extends Pick<Opening, "lifeCycleSpans">, Omit<Work, "start" | keyof AsyncDisposable> {
+  store: DataDirectoryStore;
+  computing: Computing;
+  collections: Collections;
+  documents: Documents;
+  rooms: Rooms;
+  storedQueries: StoredQueries;
+  events: EventStreams;
+  health: Health;
+}
+
+function assemble({ computing, ...parts }: Assembled): Pick<Parts, "fetch" | "routeOf"> {
+  const { engines, children, search, embedTexts } = computing;
   const app = createApp({
-    store,
+    ...parts,
     engines,
-    collections: createCollections({ store, engines, defaultModel: config.embeddingModel }),
-    documents: createDocuments({ store, engines, prepare }),
-    idempotency: createIdempotency(store),
+    idempotency: createIdempotency(parts.store),
     search,
     embedTexts,
-    maintenance: createMaintenance({ store, engines }),
-    lifecycle,
   });
   const fetch: Fetch = (request) => app.fetch(request);
-  return children === undefined ? fetch : createForward(children, fetch);
+  return {
+    fetch: children === undefined ? fetch : createForward(children, fetch),
+    routeOf: createRouteTemplates(app.routes.map(({ path }) => path)),
+  };
 }

@@ -5,6 +5,7 @@ import type { ChildEngines } from "../engine/child-engines.ts";
 import { encodeUtf8 } from "../lib/text.ts";
 import { assert, isProblemCode, Problem } from "../problems.ts";
 import type { Search } from "../search/search.ts";
+import { currentTraceparent } from "../telemetry/traces.ts";
 
 /** Searches in an engine's process, for callers that want values and not the bytes that a socket is given. */
 export function remoteSearch(
@@ -19,6 +20,7 @@ export function remoteSearch(
         contentType: "application/json",
         body: encodeUtf8(JSON.stringify(request)),
         requestId: requestId(),
+        traceparent: currentTraceparent(),
       });
       const value: unknown = JSON.parse(new TextDecoder().decode(body));
       if (status === 200) {

@@ -12,6 +12,8 @@ export interface EngineRequest {
   requestId: string;
   /** Engines ended over this request before: it is answered without what they may have ended over. */
   degraded?: boolean;
+  /** Of the trace that the request belongs to. */
+  traceparent?: string | undefined;
 }
 
 /** A finished answer. */

@@ -5,6 +5,8 @@ import type { EmbedArgs, EngineAnswer, EngineRequest, PrepareArgs } from "./call
 import type { IndexCheck } from "./check-index.ts";
 import type { IndexReport } from "./collection-index.ts";
 import { hasSameWeights } from "./engine.ts";
+import { countedEmbed } from "./embedding-numbers.ts";
+import { observePool } from "./engine-numbers.ts";
 import { EnginePool } from "./engine-pool.ts";
 import { trimmer, type Engines } from "./engines.ts";
 import { Passages, type EmbedBatch } from "./passages.ts";
@@ -53,7 +55,7 @@ export function startChildEngines(options: ChildEnginesOptions) {
     async open(store: Store): Promise<ChildEngines> {
       onSealed = trimmer(store);
       const lanes = { lanes: count, accepts: hasSameWeights };
-      const passages = new Passages(store, embedBy(background), lanes);
+      const passages = new Passages(store, countedEmbed(embedBy(background)), lanes);
       const hear = tellSoon((collectionKeys) => pool.tell("hear", collectionKeys));
       store.onCommit((commit) => {
         hear(commit.collectionKey);
@@ -61,12 +63,14 @@ export function startChildEngines(options: ChildEnginesOptions) {
       });
       await pool.opened();
       passages.start();
+      const numbers = observePool(pool, count);
       return {
         ...remoteOwner(pool, requestMsMax),
         embedTexts: (args) => background.call("embedTexts", args),
         caughtUp: (signal) => passages.caughtUp(signal),
         forgetCollections: () => pool.tell("forgetCollections", undefined),
         states: () => pool.states(),
+        embeddingFails: () => passages.failing,
         answer: (request, { background: behind = false } = {}) =>
           behind
             ? background.call("request", request)
@@ -79,6 +83,7 @@ export function startChildEngines(options: ChildEnginesOptions) {
             ? pool.call("prepare", args, { background: true })
             : background.call("prepare", args),
         async [Symbol.asyncDispose]() {
+          numbers[Symbol.dispose]();
           // Children first: the passages' loop may be waiting for one, and what it had is still marked as waiting in the store.
           const stopping = passages[Symbol.asyncDispose]();
           await background[Symbol.asyncDispose]();
@@ -120,6 +125,11 @@ function remoteOwner(pool: EnginePool, requestMsMax: number) {
     report: (collectionKey: number) => askSoon<IndexReport | undefined>("report", collectionKey),
     reports: () => askSoon<IndexReport[]>("reports", undefined),
     compact: (collectionKey: number) => ask<void>("compact", collectionKey),
+    async rebuild(collection: CollectionRow): Promise<void> {
+      await ask("rebuild", collection);
+      // They have the old files open, which are gone.
+      pool.tell("rebuild", collection, { owner: false });
+    },
     check: (collection: CollectionRow) => ask<IndexCheck | undefined>("check", collection),
   };
 }

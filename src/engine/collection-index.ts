@@ -277,6 +277,7 @@ export class CollectionIndex implements AsyncDisposable {
   async #catchUp(): Promise<void> {
     const start = performance.now();
     const { store, collection } = this.#options;
+    log.info("index.initializing", { collection: collection.name });
     const base = { store, collectionKey: collection.key, stopped: () => this.#closed };
     const vectorFeed: Feed<{ key: number; vector: Float32Array }> = {
       what: "vector",

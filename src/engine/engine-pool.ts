@@ -152,6 +152,11 @@ export class EnginePool implements AsyncDisposable {
     }));
   }
 
+  /** Calls that no engine has yet. */
+  get waiting(): number {
+    return this.#queue.length + this.#background.length;
+  }
+
   /** Lets every engine write down what it has and waits for their ends, for a while. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;

@@ -9,6 +9,7 @@ import type { CollectionRow, StoreRead } from "../store/store.ts";
 import type { Neighbour, VectorSearch } from "../vectors/vector-index.ts";
 import { createVectorKind } from "../vectors/vector-kind.ts";
 import type { CollectionIndex, IndexReport, Words } from "./collection-index.ts";
+import { countQueryText } from "./embedding-numbers.ts";
 import { Indexes, type IndexesOptions } from "./indexes.ts";
 import { Models } from "./models.ts";
 
@@ -61,6 +62,11 @@ export class Engine implements AsyncDisposable {
     await index.ready;
   }
 
+  /** As `Indexes.rebuild`. */
+  rebuild(collection: CollectionRow): Promise<void> {
+    return this.#indexes.rebuild(collection);
+  }
+
   dropCollection(collectionKey: number): Promise<void> {
     return this.#indexes.drop(collectionKey);
   }
@@ -93,6 +99,7 @@ export class Engine implements AsyncDisposable {
   /** A query's vector in a collection's space, or undefined where the model finds nothing in the text. */
   async embedQuery(collection: CollectionRow, text: string): Promise<Float32Array | undefined> {
     requireSameWeights(collection);
+    countQueryText();
     const embedder = await this.models.open(collection.model);
     return (await embedder.embed([text]))[0];
   }
@@ -108,6 +115,7 @@ export class Engine implements AsyncDisposable {
    */
   async embedQueryFast(collection: CollectionRow, text: string): Promise<Float32Array | undefined> {
     requireSameWeights(collection);
+    countQueryText();
     this.#fastQueries ??= openQueryEncoder();
     const opening = this.#fastQueries;
     opening.catch(() => (this.#fastQueries = undefined));

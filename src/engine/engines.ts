@@ -4,6 +4,8 @@ import { checkIndex, type IndexCheck } from "./check-index.ts";
 import type { IndexReport } from "./collection-index.ts";
 import { Engine, hasSameWeights, type EngineOptions } from "./engine.ts";
 import type { EngineState } from "./engine-pool.ts";
+import { countedEmbed } from "./embedding-numbers.ts";
+import { observeIndexes, observeModels } from "./index-numbers.ts";
 import { Passages } from "./passages.ts";
 
 const log = getLogger("index");
@@ -20,6 +22,8 @@ export interface IndexOwner {
   reports(): Promise<IndexReport[]>;
   /** Merges a collection's segments until none has a dead row. */
   compact(collectionKey: number): Promise<void>;
+  /** Removes a collection's index files and reads them from the store again. Resolves when that is done. */
+  rebuild(collection: CollectionRow): Promise<void>;
   /** Compares a collection's indexes with the store; undefined while it is being made or dropped. */
   check(collection: CollectionRow): Promise<IndexCheck | undefined>;
 }
@@ -32,6 +36,8 @@ export interface Engines extends IndexOwner, AsyncDisposable {
   forgetCollections(): void;
   /** How the engines are; none where they run in this process. */
   states(): EngineState[];
+  /** True while documents that wait cannot be embedded. */
+  embeddingFails(): boolean;
 }
 
 /** What an engine does as the owner of the index files. */
@@ -50,6 +56,7 @@ export function ownerOf(engine: Engine, store: StoreRead): IndexOwner {
     },
     reports: async () => engine.indexReports(),
     compact: async (collectionKey) => engine.findIndex(collectionKey)?.compact(),
+    rebuild: (collection) => engine.rebuild(collection),
     check: async (collection) => {
       const index = engine.findIndex(collection.key);
       return index === undefined ? undefined : checkIndex(store, index, collection);
@@ -71,12 +78,16 @@ export async function openLocalEngines(
   const engine = await Engine.open(store, { ...rest, role: { kind: "owner", sealRows, onSealed } });
   const embed = async (model: string, texts: readonly string[]) =>
     (await engine.models.open(model)).embed(texts);
-  const passages = new Passages(store, embed, { accepts: hasSameWeights });
+  const passages = new Passages(store, countedEmbed(embed), { accepts: hasSameWeights });
+  using stack = new DisposableStack();
+  stack.use(observeIndexes(engine, store));
+  stack.use(observeModels(engine));
   store.onCommit((commit) => {
     engine.hear(commit.collectionKey);
     passages.apply(commit);
   });
   passages.start();
+  const numbers = stack.move();
   return {
     ...ownerOf(engine, store),
     engine,
@@ -84,7 +95,9 @@ export async function openLocalEngines(
     // Searches of this process use the features' own memory of them.
     forgetCollections: () => {},
     states: () => [],
+    embeddingFails: () => passages.failing,
     async [Symbol.asyncDispose]() {
+      numbers.dispose();
       await passages[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
     },

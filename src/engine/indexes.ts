@@ -81,6 +81,22 @@ export class Indexes implements AsyncDisposable {
     }
   }
 
+  /**
+   * Makes a collection's index files anew from the store, where they are this engine's, and opens them again. Resolves
+   * when they are in step; searches find meanwhile what has been read.
+   */
+  async rebuild(collection: CollectionRow): Promise<void> {
+    const { key } = collection;
+    const old = await this.open(collection);
+    this.#byCollection.delete(key);
+    const opening = old
+      .remove()
+      .then(() => CollectionIndex.open({ ...this.#options, store: this.#store, collection }));
+    this.#opening.set(key, opening);
+    const index = await this.open(collection);
+    await index.ready;
+  }
+
   all(): CollectionIndex[] {
     return [...this.#byCollection.values()];
   }
@@ -89,10 +105,18 @@ export class Indexes implements AsyncDisposable {
     return this.#byCollection.get(collectionKey);
   }
 
-  /** @throws Problem `collection_not_found` for a collection that was dropped while a request had it in hand */
+  /**
+   * @throws Problem `collection_not_found` for a collection that was dropped while a request had it in hand, `not_ready`
+   * for one whose files are being removed to be made anew
+   */
   of(collectionKey: number): CollectionIndex {
     const index = this.find(collectionKey);
     if (index !== undefined) return index;
+    if (this.#opening.has(collectionKey)) {
+      throw new Problem("not_ready", "The collection's index is being opened.", {
+        retryAfterMs: 1000,
+      });
+    }
     throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
   }
 

@@ -1,5 +1,9 @@
 import type { Embedder } from "../embedding/embedder.ts";
-import { createEmbeddingCache, type EmbeddingCache } from "../embedding/embedding-cache.ts";
+import {
+  createEmbeddingCache,
+  type EmbeddingCache,
+  type EmbeddingCacheReport,
+} from "../embedding/embedding-cache.ts";
 import { openEmbedder } from "../embedding/open-embedder.ts";
 import { getLogger } from "../telemetry/logs.ts";
 
@@ -18,6 +22,11 @@ export class Models implements AsyncDisposable {
     this.#opened.set(name, opening);
     opening.catch(() => this.#opened.delete(name));
     return opening;
+  }
+
+  /** What is remembered of recent texts. */
+  recent(): EmbeddingCacheReport {
+    return this.#recent.report();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { embeddedText } from "./embedded-text.ts";
 import type { ChunkVector, CollectionRow, Commit, PendingChunk, Store } from "../store/store.ts";
@@ -30,11 +31,8 @@ interface Batch {
   chunks: readonly PendingChunk[];
 }
 
-/** One pass over all that waits. */
-interface Pass {
-  /** Models that could not be loaded or run in this pass: the rest of theirs is left for the next one. */
-  failures: Map<string, unknown>;
-}
+/** Why models could not be loaded or run: what else waits for them is left for later. Without a name for a read that failed. */
+type Failures = Map<string, unknown>;
 
 /** A text that every model can embed: if it fails too, the fault is not the other text's. */
 const PROBE = "a";
@@ -51,6 +49,9 @@ export class Passages implements AsyncDisposable {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #again = false;
+  /** Tells a loop that waits that there is something. */
+  #wake = (): void => {};
+  #failing = false;
   /** Greatest chunk key committed, and greatest one below which no chunk waits. */
   #committedKey = 0;
   #doneKey = 0;
@@ -67,6 +68,11 @@ export class Passages implements AsyncDisposable {
     this.#embed = embed;
     this.#lanes = lanes;
     this.#accepts = accepts;
+  }
+
+  /** True while what waits cannot be embedded, and is tried again and again. */
+  get failing(): boolean {
+    return this.#failing;
   }
 
   /** Looks at what waits from an earlier run. */
@@ -99,6 +105,7 @@ export class Passages implements AsyncDisposable {
 
   #run(): void {
     this.#again = true;
+    this.#wake();
     this.#running ??= outsideRequests(() => this.#loop()).finally(() => {
       this.#running = undefined;
       for (const waiter of this.#waiters) waiter.resolve();
@@ -108,40 +115,69 @@ export class Passages implements AsyncDisposable {
   async #loop(): Promise<void> {
     let retryMs = RETRY_MS_FIRST;
     while (this.#again && !this.#stop.signal.aborted) {
-      this.#again = false;
-      const failure = await this.#pass();
-      if (failure === undefined) {
+      const failures: Failures = new Map();
+      await this.#pass(failures);
+      this.#failing = failures.size > 0;
+      if (!this.#failing) {
         retryMs = RETRY_MS_FIRST;
         continue;
       }
       if (this.#stop.signal.aborted) return;
-      log.error("embedding.failed", { error: failure, retry_ms: retryMs });
+      const [error] = failures.values();
+      log.error("embedding.failed", { error, retry_ms: retryMs });
+      await this.#rest(retryMs, failures);
       this.#again = true;
-      await pause(retryMs, this.#stop.signal);
       retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }
   }
 
-  /** Everything that waits, once. Resolves to what went wrong, if anything did; the rest is embedded all the same. */
-  async #pass(): Promise<unknown> {
-    const pass: Pass = { failures: new Map() };
-    try {
-      for (let after = 0; !this.#stop.signal.aborted;) {
-        const committedKey = this.#committedKey;
-        const page = await this.#store.pending({ after, limit: limits.pendingReadMax });
-        const last = page.at(-1);
-        if (last !== undefined) await this.#embedPage(page, pass);
-        if (pass.failures.size === 0) this.#done(last?.key ?? committedKey, last === undefined);
-        if (last === undefined) break;
-        after = last.key;
-      }
-    } catch (error) {
-      return error;
-    }
-    return pass.failures.values().next().value;
+  /** Leaves alone for a while what failed; what comes meanwhile and has nothing to do with it is embedded. */
+  async #rest(ms: number, failures: Failures): Promise<void> {
+    const over = pause(ms, this.#stop.signal).then(() => true);
+    while (!(await Promise.race([over, this.#woken()]))) await this.#pass(failures);
   }
 
-  async #embedPage(page: readonly PendingChunk[], pass: Pass): Promise<void> {
+  /** Resolves when something is committed. */
+  #woken(): Promise<false> {
+    const { promise, resolve } = Promise.withResolvers<false>();
+    this.#wake = () => resolve(false);
+    if (this.#again) this.#wake();
+    return promise;
+  }
+
+  /** Everything that waits, once, but for the models that failed before; adds those that fail now. */
+  async #pass(failures: Failures): Promise<void> {
+    this.#again = false;
+    try {
+      const collections = await this.#store.collections();
+      const able = collections.filter((one) => this.#accepts(one) && !failures.has(one.model));
+      if (able.length === collections.length) return await this.#embedScope({}, failures);
+      // What waits in the others may be much, and would be read again each time.
+      const committedKey = this.#committedKey;
+      for (const { key } of able) await this.#embedScope({ collectionKey: key }, failures);
+      if (failures.size === 0 && !this.#stop.signal.aborted) this.#done(committedKey, true);
+    } catch (error) {
+      failures.set("", error);
+    }
+  }
+
+  /** What waits in one collection, or in all. */
+  async #embedScope(scope: { collectionKey?: number }, failures: Failures): Promise<void> {
+    const isAll = scope.collectionKey === undefined;
+    for (let after = 0; !this.#stop.signal.aborted;) {
+      const committedKey = this.#committedKey;
+      const page = await this.#store.pending({ ...scope, after, limit: limits.pendingReadMax });
+      const last = page.at(-1);
+      if (last !== undefined) await this.#embedPage(page, failures);
+      if (isAll && failures.size === 0) this.#done(last?.key ?? committedKey, last === undefined);
+      if (last === undefined) return;
+      after = last.key;
+      // Pages of a model that failed are passed over: without this in one long turn.
+      await nextTurn();
+    }
+  }
+
+  async #embedPage(page: readonly PendingChunk[], failures: Failures): Promise<void> {
     const collections = new Map((await this.#store.collections()).map((one) => [one.key, one]));
     const batches: Batch[] = [];
     for (const [key, chunks] of Map.groupBy(page, (chunk) => chunk.collectionKey)) {
@@ -152,18 +188,18 @@ export class Passages implements AsyncDisposable {
         batches.push({ collection, chunks: chunks.slice(start, start + limits.embeddingBatchMax) });
       }
     }
-    await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(batches, pass)));
+    await Promise.all(Array.from({ length: this.#lanes }, () => this.#lane(batches, failures)));
   }
 
   /** Takes batches from the list until it is empty; the lanes of a page share one list. */
-  async #lane(batches: Batch[], pass: Pass): Promise<void> {
+  async #lane(batches: Batch[], failures: Failures): Promise<void> {
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
       const { model } = batch.collection;
-      if (this.#stop.signal.aborted || pass.failures.has(model)) continue;
+      if (this.#stop.signal.aborted || failures.has(model)) continue;
       try {
         await this.#embedBatch(batch);
       } catch (error) {
-        pass.failures.set(model, error);
+        failures.set(model, error);
       }
     }
   }

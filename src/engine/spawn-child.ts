@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
+import { logChildOutput } from "../telemetry/foreign-output.ts";
 
 export interface ChildOptions<Message> {
   command: string;
@@ -14,15 +15,18 @@ export function spawnChild<Message>({
   onMessage,
   onExit,
 }: ChildOptions<Message>): Subprocess {
-  return Bun.spawn([process.execPath, ...sourcePath(), command], {
+  const child = Bun.spawn([process.execPath, ...sourcePath(), command], {
     // The inference runtime reads this from the real environment only, and would write to the user's home without it.
     env: { ...process.env, ORT_DISABLE_TELEMETRY: "1" },
     serialization: "advanced",
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", "pipe"],
     ipc: (message: Message) => onMessage(message),
     onExit: (_process, code, signal) =>
       onExit(signal === null ? `exit code ${code}` : `signal ${signal}`),
   });
+  // Native libraries write there, around every log.
+  void logChildOutput(child.stderr, { command });
+  return child;
 }
 
 /** What stands between the program and its arguments: nothing in a compiled binary, the script from source. */

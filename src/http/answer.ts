@@ -1,6 +1,7 @@
 import type { EngineAnswer, EngineRequest } from "../engine/calls.ts";
 import { encodeUtf8 } from "../lib/text.ts";
 import { withLogContext } from "../telemetry/logs.ts";
+import { continueTrace } from "../telemetry/traces.ts";
 import type { DirectSearch } from "./direct-search.ts";
 import type { Fetch } from "./front.ts";
 import { setScope, type RequestScope } from "./request-scope.ts";
@@ -13,10 +14,14 @@ export function createAnswerer(
   fetch: Fetch,
   search: DirectSearch = () => undefined,
 ): (request: EngineRequest) => Promise<EngineAnswer> {
+  const answer = async (request: EngineRequest): Promise<EngineAnswer> => {
+    const found = await search(request);
+    return found === undefined ? answerByApp(fetch, request) : finished(JSON.stringify(found));
+  };
   return (request) =>
-    withLogContext({ request_id: request.requestId }, async () => {
-      const found = await search(request);
-      return found === undefined ? answerByApp(fetch, request) : finished(JSON.stringify(found));
+    withLogContext({ request_id: request.requestId }, () => {
+      const { traceparent } = request;
+      return continueTrace({ traceparent, name: "engine" }, () => answer(request));
     });
 }
 

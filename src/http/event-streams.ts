@@ -1,12 +1,12 @@
-import type { LostEvent } from "../contract/rooms.ts";
 import { encodeUtf8 } from "../lib/text.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { systemClock, type Clock } from "../rooms/clock.ts";
 import type { Rooms } from "../rooms/rooms.ts";
-import type { LiveStream, Position, Resume } from "../rooms/stream.ts";
+import type { FrameListener, LiveStream, Resume } from "../rooms/stream.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { EventReader } from "./event-reader.ts";
+import { frameEvent, idLine, lostEvent, parsePosition } from "./event-text.ts";
 import { scopeOf } from "./request-scope.ts";
 
 const log = getLogger("http");
@@ -22,36 +22,58 @@ const RETRY_MS = 2000;
 
 const HEARTBEAT = encodeUtf8(": \n\n");
 
+/** What is read: a room by its name, or a standing query, whose readers are ended when it is gone. */
+export type EventSource = { room: string } | { stream: LiveStream; gone: AbortSignal };
+
+/** Whose frames are told. */
+interface FrameSource {
+  listen(listener: FrameListener): void;
+}
+
 export interface EventStreams extends Disposable {
-  /** Answers with what is published in a room from a position on. @throws Problem `invalid_request`, `busy` */
+  /** Answers with what a stream tells from a position on. @throws Problem `invalid_request`, `busy` */
   open(
     request: Request,
-    options: { room: string; since?: string; history?: number },
+    options: EventSource & { since?: string; history?: number },
   ): Promise<Response>;
   /** Ends all streams; their readers come back by themselves. */
   end(): void;
 }
 
-/** Server-sent events (HTML Living Standard, section 9.2) of rooms: `id` is the position of each, `data` its frame. */
+/**
+ * Server-sent events (HTML Living Standard, section 9.2) of rooms, and of the streams of others: `id` is the position of
+ * each, `data` its frame.
+ */
 export function createEventStreams(
-  rooms: Pick<Rooms, "stream" | "listen">,
+  rooms: Pick<Rooms, "stream"> & FrameSource,
   clock: Clock = systemClock,
+  others: readonly FrameSource[] = [],
 ): EventStreams {
-  const hub = createHub(rooms, clock);
+  const hub = createHub([rooms, ...others], clock);
   return {
-    async open(request, { room, since, history = 0 }) {
-      if (hub.count() >= limits.eventStreamsMax) {
-        throw new Problem("busy", "Too many event streams are open.", { retryAfterMs: 5000 });
-      }
-      const stream = rooms.stream(room);
+    async open(request, { since, history = 0, ...source }) {
+      const stream = "room" in source ? rooms.stream(source.room) : source.stream;
       const position = request.headers.get("last-event-id") ?? since;
       const resume = await stream.resume(
         position === undefined ? { history } : { since: parsePosition(position) },
       );
+      // In the turn in which it enters, so that many that are asked for at once are counted.
+      if (hub.count() >= limits.eventStreamsMax) {
+        throw new Problem("busy", "Too many event streams are open.", { retryAfterMs: 5000 });
+      }
       scopeOf(request).keepOpen(STALLED_SECONDS);
       const reader = new EventReader(resume.epoch);
       hub.enter(reader);
-      return eventResponse({ hub, stream, reader, resume });
+      const end = (): void => reader.end();
+      const gone = "gone" in source ? source.gone : undefined;
+      gone?.addEventListener("abort", end);
+      if (gone?.aborted === true) end();
+      const leave = (): void => {
+        hub.leave(stream.sub, reader);
+        // What is read may outlive any number of its readers.
+        gone?.removeEventListener("abort", end);
+      };
+      return eventResponse({ hub, stream, reader, resume, leave });
     },
     end: () => hub.end(),
     [Symbol.dispose]: () => hub.stop(),
@@ -59,20 +81,21 @@ export function createEventStreams(
 }
 
 /** Whom each stream's frames go to. */
-function createHub(rooms: Pick<Rooms, "listen">, clock: Clock) {
+function createHub(sources: readonly FrameSource[], clock: Clock) {
   const open = new Set<EventReader>();
   const readersOf = new Map<string, Set<EventReader>>();
   let stop: (() => void) | undefined;
   let last = { epoch: "", frame: "", event: HEARTBEAT };
-  rooms.listen((sub, frame, offset) => {
+  const tell: FrameListener = (sub, frame) => {
     for (const reader of readersOf.get(sub) ?? []) {
       const { epoch } = reader;
       // Encoded once for all that read it.
       if (last.frame !== frame || last.epoch !== epoch)
-        last = { epoch, frame, event: encodeUtf8(messageEvent({ epoch, offset }, frame)) };
+        last = { epoch, frame, event: encodeUtf8(frameEvent(epoch, frame)) };
       reader.push(last.event);
     }
-  });
+  };
+  for (const source of sources) source.listen(tell);
   const beat = (): void => {
     for (const reader of open) if (reader.isIdle) reader.push(HEARTBEAT);
     stop = open.size > 0 ? clock.after(HEARTBEAT_MS, beat) : undefined;
@@ -106,15 +129,14 @@ interface EventsParts {
   stream: LiveStream;
   reader: EventReader;
   resume: Resume;
+  leave: () => void;
 }
 
 /** The past that is missing, then what comes. */
 async function* events(parts: EventsParts): AsyncGenerator<Uint8Array> {
-  const { hub, stream, reader } = parts;
+  const { stream, reader } = parts;
   try {
     yield* replay(parts);
-    // Nothing is told between the replay's last look at the head and this.
-    hub.join(stream.sub, reader);
     while (!reader.isEnded) {
       const waiting = await reader.take();
       if (waiting.byteLength > 0) yield waiting;
@@ -125,7 +147,7 @@ async function* events(parts: EventsParts): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function* replay({ stream, reader, resume }: EventsParts): AsyncGenerator<Uint8Array> {
+async function* replay({ hub, stream, reader, resume }: EventsParts): AsyncGenerator<Uint8Array> {
   const { epoch, reason } = resume;
   let { after } = resume;
   const begin = `retry: ${RETRY_MS}\n${idLine({ epoch, offset: after })}\n`;
@@ -139,14 +161,11 @@ async function* replay({ stream, reader, resume }: EventsParts): AsyncGenerator<
       yield encodeUtf8(lostEvent({ reason: "too_old", epoch, offset: after }));
       continue;
     }
-    const first = after + 1;
     after = page.upTo;
-    yield encodeUtf8(
-      page.frames
-        .map((frame, index) => messageEvent({ epoch, offset: first + index }, frame))
-        .join(""),
-    );
+    yield encodeUtf8(page.frames.map((frame) => frameEvent(epoch, frame)).join(""));
   }
+  // In the turn of the last look at the head, so that nothing is told in between: who iterates over this goes on in another.
+  hub.join(stream.sub, reader);
 }
 
 /** Undefined where what comes next was removed meanwhile. */
@@ -163,18 +182,18 @@ async function readPage(stream: LiveStream, after: number) {
 
 /** Made as fast as it is read. */
 function eventResponse(parts: EventsParts): Response {
-  const { hub, stream, reader } = parts;
+  const { reader, leave } = parts;
   const source = events(parts);
   const body = new ReadableStream(
     {
       async pull(controller) {
         const next = await source.next();
         if (next.done !== true) return controller.enqueue(next.value);
-        hub.leave(stream.sub, reader);
+        leave();
         return controller.close();
       },
       async cancel() {
-        hub.leave(stream.sub, reader);
+        leave();
         reader.end();
         await source.return(undefined);
       },
@@ -188,22 +207,4 @@ function eventResponse(parts: EventsParts): Response {
     "x-accel-buffering": "no",
   };
   return new Response(body, { headers });
-}
-
-function messageEvent(position: Position, frame: string): string {
-  return `${idLine(position)}event: message\ndata: ${frame}\n\n`;
-}
-
-function lostEvent(lost: LostEvent): string {
-  return `${idLine(lost)}event: lost\ndata: ${JSON.stringify(lost)}\n\n`;
-}
-
-function idLine({ epoch, offset }: Position): string {
-  return `id: ${epoch}:${offset}\n`;
-}
-
-/** An id that is none of ours is a position in another life: its reader is told that it has lost what came since. */
-function parsePosition(id: string): Position {
-  const [, epoch, offset] = /^([\w.-]+):(\d{1,15})$/.exec(id) ?? [];
-  return epoch === undefined ? { epoch: "", offset: 0 } : { epoch, offset: Number(offset) };
 }

@@ -43,7 +43,8 @@ async function forward(
     const background = EMBEDDINGS_PATH.test(path) && (body?.byteLength ?? 0) > smallBodyBytes;
     const contentType = request.headers.get("content-type");
     const { method } = request;
-    const asked = { method, target, contentType, body, requestId };
+    const { traceparent } = scope;
+    const asked = { method, target, contentType, body, requestId, traceparent };
     return toResponse(await engines.answer(asked, { background }), scope);
   } catch (error) {
     scope.error = error;
@@ -62,7 +63,8 @@ function toResponse(
   if (error !== undefined) {
     scope.error = Object.assign(new Error(error.message), { name: error.type, stack: error.stack });
   }
-  const headers = new Headers({ "content-type": contentType });
+  const length = String(body.byteLength);
+  const headers = new Headers({ "content-type": contentType, "content-length": length });
   if (retryAfter !== null) headers.set("retry-after", retryAfter);
   return new Response(new Uint8Array(body), { status, headers });
 }

@@ -1,12 +1,21 @@
 import { Problem } from "../problems.ts";
-import { getLogger, withLogContext } from "../telemetry/logs.ts";
+import { createQuickLine, getLogger, withLogContext } from "../telemetry/logs.ts";
 import { limits } from "../limits.ts";
+import { metrics } from "../telemetry/metrics.ts";
+import { traceFields } from "../telemetry/trace-context.ts";
+import { beginRequest, type RequestSpan } from "../telemetry/traces.ts";
+import { isOperations, type Edge } from "./edge.ts";
+import { laterEvents } from "./later-events.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { problemResponse } from "./problem-response.ts";
+import { countActive, countRequest } from "./request-numbers.ts";
 import { targetOf } from "./request-target.ts";
+import { UNMATCHED, type RouteOf } from "./route-templates.ts";
 import { setScope, type RequestScope } from "./request-scope.ts";
 
 const log = getLogger("http");
+const logStarted = createQuickLine("http", "request_started");
+const logCompleted = createQuickLine("http", "request_completed");
 
 /** What the front needs to know of the socket; absent where a request comes from this process. */
 export interface Connection {
@@ -18,18 +27,31 @@ export type Fetch = (request: Request) => Promise<Response> | Response;
 
 const REQUEST_ID = /^[A-Za-z0-9._-]+$/;
 
+export interface FrontOptions {
+  routeOf?: RouteOf;
+  /** Absent where requests come from this process. */
+  edge?: Edge | undefined;
+}
+
 /**
- * The one wrapper around the app: request id, log context, timing, the request's log lines, refusal while draining. It
- * stands outside the framework, where it costs a microsecond and sees requests that no route takes.
+ * The one wrapper around the app: request id, log context, timing, the request's log lines, its numbers and its span,
+ * refusal while draining. It stands outside the framework, where it costs a microsecond and sees requests that no route
+ * takes. `routeOf` names them in numbers and spans.
  */
-export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
+export function createFront(
+  fetch: Fetch,
+  lifecycle: Lifecycle,
+  { routeOf = () => UNMATCHED, edge }: FrontOptions = {},
+) {
   let running = 0;
   let idle: (() => void) | undefined;
-  const begin = (): void => {
+  const enter = (): void => {
     running++;
+    countActive(1);
   };
-  const end = (): void => {
+  const leave = (): void => {
     running--;
+    countActive(-1);
     if (running === 0) idle?.();
   };
   const answer = async (
@@ -39,31 +61,31 @@ export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
     const start = performance.now();
     const scope = openScope(request, connection);
     scope.runsUntil = (ended) => {
-      begin();
-      void ended.finally(end);
+      enter();
+      void ended.finally(leave);
     };
-    return withLogContext({ request_id: scope.requestId }, async () => {
-      const { path, query } = targetOf(request);
-      log.info("request_started", () => ({
-        method: request.method,
-        path,
-        client_ip: connection?.requestIP(request)?.address ?? null,
-        query_params: shownQuery(query),
-        user_agent: request.headers.get("user-agent"),
-      }));
-      const response = await respond({ fetch, lifecycle, scope, path }, request);
-      response.headers.set("x-request-id", scope.requestId);
-      logEnd({ request, path, response, scope, start });
+    const { path, query } = targetOf(request);
+    const route = routeOf(path);
+    const span = beginSpan(request, { route, path, scope });
+    const fields = { request_id: scope.requestId, ...traceFields(scope.traceparent) };
+    return withLogContext(fields, async () => {
+      const client = clientOf(request, connection, edge);
+      logBegin(request, { path, query, client, fields });
+      const work = () => respond({ fetch, lifecycle, scope, path, edge, client }, request);
+      const answered = await (span === undefined ? work() : span.run(work));
+      const response = edge === undefined ? answered : await edge.after(request, answered);
+      const durationMs = performance.now() - start;
+      end({ request, path, route, response, scope, span, fields, durationMs });
       return response;
     });
   };
   return {
     async handle(request: Request, connection?: Connection): Promise<Response> {
-      begin();
+      enter();
       try {
         return await answer(request, connection);
       } finally {
-        end();
+        leave();
       }
     },
     /** Resolves when no request runs, or after `timeoutMs`; true if none does. */
@@ -81,6 +103,18 @@ export function createFront(fetch: Fetch, lifecycle: Lifecycle) {
 
 export type Front = ReturnType<typeof createFront>;
 
+/** The client's address, found once it is wanted. */
+function clientOf(
+  request: Request,
+  connection: Connection | undefined,
+  edge: Edge | undefined,
+): () => string | null {
+  return () => {
+    const peer = connection?.requestIP(request)?.address ?? null;
+    return edge === undefined ? peer : edge.clientAddress(request, peer);
+  };
+}
+
 function openScope(request: Request, connection: Connection | undefined): RequestScope {
   const given = request.headers.get("x-request-id");
   const valid =
@@ -88,7 +122,7 @@ function openScope(request: Request, connection: Connection | undefined): Reques
   const scope: RequestScope = {
     requestId: valid ? given : crypto.randomUUID(),
     error: undefined,
-    keepOpen: () => connection?.timeout(request, 0),
+    keepOpen: (seconds = 0) => connection?.timeout(request, seconds),
     runsUntil: () => {},
   };
   setScope(request, scope);
@@ -100,28 +134,34 @@ interface Handling {
   lifecycle: Lifecycle;
   scope: RequestScope;
   path: string;
+  edge: Edge | undefined;
+  client: () => string | null;
 }
 
 async function respond(
-  { fetch, lifecycle, scope, path }: Handling,
+  { fetch, lifecycle, scope, path, edge, client }: Handling,
   request: Request,
 ): Promise<Response> {
-  if (lifecycle.state === "draining" && !path.startsWith("/health/")) {
+  if (lifecycle.state === "draining" && !isOperations(path)) {
+    const later = laterEvents(request);
+    if (later !== undefined) return later;
     const problem = new Problem("not_ready", "The server is stopping.", { retryAfterMs: 1000 });
     const response = problemResponse(problem, scope.requestId, path);
     response.headers.set("connection", "close");
     return response;
   }
   try {
+    const early = edge?.before(request, path, client);
+    if (early !== undefined) return early;
     if (request.method === "HEAD") return await withoutBody(fetch, request, scope);
     return await fetch(request);
   } catch (error) {
     scope.error = error;
-    return problemResponse(
-      new Problem("internal", "Unexpected failure.", { cause: error }),
-      scope.requestId,
-      path,
-    );
+    const problem =
+      error instanceof Problem
+        ? error
+        : new Problem("internal", "Unexpected failure.", { cause: error });
+    return problemResponse(problem, scope.requestId, path);
   }
 }
 
@@ -134,19 +174,64 @@ async function withoutBody(fetch: Fetch, request: Request, scope: RequestScope):
   return new Response(null, { status: response.status, headers: response.headers });
 }
 
+function beginSpan(
+  { method, headers }: Request,
+  { route, path, scope }: { route: string; path: string; scope: RequestScope },
+): RequestSpan | undefined {
+  const { requestId } = scope;
+  const span = beginRequest(() => ({ method, route, path, requestId, headers }));
+  scope.traceparent = span?.traceparent;
+  return span;
+}
+
+interface Begun {
+  path: string;
+  query: string;
+  client: () => string | null;
+  /** The log context: of the request, and of its trace. */
+  fields: Record<string, string>;
+}
+
+function logBegin(request: Request, { path, query, client, fields }: Begun): void {
+  logStarted(() => ({
+    ...fields,
+    method: request.method,
+    path,
+    client_ip: client(),
+    query_params: shownQuery(query),
+    user_agent: request.headers.get("user-agent"),
+  }));
+}
+
 interface Ended {
   request: Request;
   path: string;
+  route: string;
   response: Response;
   scope: RequestScope;
-  start: number;
+  span: RequestSpan | undefined;
+  fields: Record<string, string>;
+  durationMs: number;
 }
 
-function logEnd({ request, path, response, scope, start }: Ended): void {
-  const duration_ms = Math.round((performance.now() - start) * 100) / 100;
+/** What is said and kept of a request once its answer begins. */
+function end(ended: Ended): void {
+  const { request, route, response, scope, span, durationMs } = ended;
+  const { status } = response;
+  response.headers.set("x-request-id", scope.requestId);
+  if (metrics.enabled) countRequest({ route, method: request.method }, status, durationMs);
+  if (span !== undefined) {
+    response.headers.set("traceresponse", span.traceparent);
+    span.end({ status, error: scope.error });
+  }
+  logEnd(ended);
+}
+
+function logEnd({ request, path, response, scope, fields, durationMs }: Ended): void {
+  const duration_ms = Math.round(durationMs * 100) / 100;
   const base = { method: request.method, path, status_code: response.status, duration_ms };
   if (response.status < 500) {
-    log.info("request_completed", base);
+    logCompleted(() => ({ ...fields, ...base }));
     return;
   }
   const { error } = scope;

@@ -1,5 +1,5 @@
 /** Names of query parameters that are numbers wherever they stand. */
-const NUMBERS = ["limit", "k", "offset", "min_score"];
+const NUMBERS = ["limit", "k", "offset", "min_score", "after", "before", "history"];
 
 /**
  * Turns the texts of number parameters into numbers before the query is held against its schema. (The framework's own

@@ -5,10 +5,12 @@ export interface RequestScope {
   requestId: string;
   /** Engines ended over this request before: see `EngineRequest`. */
   degraded?: boolean;
+  /** `traceparent` of what the request causes; undefined where traces are off. */
+  traceparent?: string | undefined;
   /** The error that was answered, for the log. */
   error: unknown;
-  /** Lets the connection stay silent for as long as the answer takes. */
-  keepOpen: () => void;
+  /** Lets the connection stay silent for as long as the answer takes, or for so many seconds. */
+  keepOpen: (seconds?: number) => void;
   /** Counts the request as running until the promise settles: its answer goes on after its handler has returned. */
   runsUntil: (ended: Promise<void>) => void;
 }

@@ -1,5 +1,9 @@
+import type { Connection } from "../live/connection.ts";
+import type { Live, LiveServer } from "../live/live.ts";
 import { Problem } from "../problems.ts";
 import type { Front } from "./front.ts";
+import { problemResponse } from "./problem-response.ts";
+import { targetOf } from "./request-target.ts";
 
 /** Seconds a connection may be silent: what a slow client needs and no more. */
 const IDLE_TIMEOUT_SECONDS = 30;
@@ -7,16 +11,23 @@ const IDLE_TIMEOUT_SECONDS = 30;
 /** Streams have no length; ordinary bodies are bounded where they are read. */
 const BODY_BYTES_MAX = 2 ** 40;
 
+const LIVE_PATH = "/live";
+
 export interface Listening {
   url: string;
+  /** Where frames to all who listen go out. */
+  server: LiveServer;
   /** Takes no more connections, gives open ones that long to end by themselves, then cuts them off. */
   stop(graceMs: number): Promise<void>;
 }
 
 /** @throws Problem `port_in_use` */
-export function listen(front: Front, { host, port }: { host: string; port: number }): Listening {
+export function listen(
+  front: Front,
+  { host, port, live }: { host: string; port: number; live: Pick<Live, "handlers" | "upgrade"> },
+): Listening {
   try {
-    const server = Bun.serve({
+    const server = Bun.serve<Connection>({
       hostname: host,
       port,
       reusePort: false,
@@ -24,10 +35,18 @@ export function listen(front: Front, { host, port }: { host: string; port: numbe
       development: false,
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       maxRequestBodySize: BODY_BYTES_MAX,
-      fetch: (request, connection) => front.handle(request, connection),
+      fetch(request, connection) {
+        // Most addresses end otherwise, and are not taken apart here.
+        if (!request.url.includes(LIVE_PATH)) return front.handle(request, connection);
+        const { path, query } = targetOf(request);
+        if (path !== LIVE_PATH) return front.handle(request, connection);
+        return upgrade(live, request, { server: connection, query });
+      },
+      websocket: live.handlers,
     });
     return {
       url: server.url.origin,
+      server,
       async stop(graceMs) {
         // A client that keeps its idle connection open would keep this promise waiting.
         await Promise.race([server.stop(), Bun.sleep(graceMs)]);
@@ -45,5 +64,27 @@ export function listen(front: Front, { host, port }: { host: string; port: numbe
       );
     }
     throw error;
+  }
+}
+
+/** A refusal is an answer of HTTP; a connection needs none. */
+function upgrade(
+  live: Pick<Live, "upgrade">,
+  request: Request,
+  { server, query }: { server: LiveServer; query: string },
+): Response | undefined {
+  try {
+    live.upgrade(request, server, query);
+    return undefined;
+  } catch (error) {
+    const problem =
+      error instanceof Problem
+        ? error
+        : new Problem("internal", "Unexpected failure.", { cause: error });
+    const requestId = crypto.randomUUID();
+    const response = problemResponse(problem, requestId, LIVE_PATH);
+    response.headers.set("x-request-id", requestId);
+    if (problem.code === "upgrade_required") response.headers.set("upgrade", "websocket");
+    return response;
   }
 }

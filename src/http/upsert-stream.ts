@@ -4,11 +4,14 @@ import { limits } from "../limits.ts";
 import { Problem, PROBLEMS } from "../problems.ts";
 import type { CollectionRow } from "../store/store.ts";
 import { getLogger } from "../telemetry/logs.ts";
+import { getBusinessMetrics } from "../telemetry/metrics.ts";
 import { ndjsonLines, ndjsonResponse, type NdjsonLine } from "./ndjson.ts";
 import { requireIdentity } from "./read-body.ts";
 import { scopeOf } from "./request-scope.ts";
 
 const log = getLogger("http");
+
+const velocity = getBusinessMetrics().ingest_run_velocity;
 
 interface StreamOptions {
   collection: CollectionRow;
@@ -69,6 +72,7 @@ async function* results(
     }
     if (wait) await documents.caughtUp(AbortSignal.timeout(limits.waitIndexedMsMax));
     const pending_embeddings = await documents.pending(collection);
+    velocity.record(upserted, { collection: collection.name });
     yield { done: true, upserted, failed, sequence: documents.sequence(), pending_embeddings };
   } catch (error) {
     const { requestId: request_id } = scopeOf(request);

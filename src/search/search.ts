@@ -9,10 +9,13 @@ import { fuse, FUSED_CANDIDATES, type Fused, type Ranked } from "./fuse.ts";
 import { keywordConfidence } from "./keyword-confidence.ts";
 import { createFilterSets, type FilterSets } from "./filter-sets.ts";
 import type { Scope } from "./keyword-side.ts";
+import { debugIsWritten, getLogger } from "../telemetry/logs.ts";
 import { stage } from "../telemetry/stages.ts";
 import { planSearch, type SearchDeps, type SearchPlan } from "./plan.ts";
 import { createReadMemory, type ReadMemory } from "./read-memory.ts";
 import { rankByMeaning, rankByWords, type SideOptions } from "./sides.ts";
+
+const log = getLogger("search");
 
 /** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
 const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
@@ -66,6 +69,7 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
         const chunk = chunks.get(one.chunkKey);
         return chunk === undefined ? [] : [toHit(one, chunk, plan)];
       });
+      if (debugIsWritten()) logQuery(plan, request.query, { hits: shown.length, start });
       return {
         hits: shown,
         ...(await extras({ store, filterSets }, plan, found)),
@@ -79,6 +83,16 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
 }
 
 export type Search = ReturnType<typeof createSearch>;
+
+/** What people look for is theirs: it stands in the log of whoever looks for a fault, and in no other. */
+function logQuery(
+  { collection, mode, k }: SearchPlan,
+  query: string | undefined,
+  { hits, start }: { hits: number; start: number },
+): void {
+  const duration_ms = milliseconds(start);
+  log.debug("index.query", { collection: collection.name, mode, k, hits, query, duration_ms });
+}
 
 /** What words alone can answer of a search. */
 function withoutMeaning(plan: SearchPlan): SearchPlan {

@@ -1,14 +1,14 @@
 /** Whether the children of this process can be found: their ids come from ps. */
 export const canListChildren = Bun.which("ps") !== null;
 
-/** Ids of the processes that this one started for a hidden command of the program. */
-export function childrenOf(command: string): number[] {
+/** Ids of the processes that this one, or another, started for a hidden command of the program. */
+export function childrenOf(command: string, parentPid = process.pid): number[] {
   const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,args="]);
   return stdout
     .toString()
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent]) => Number(parent) === process.pid)
+    .filter(([, parent]) => Number(parent) === parentPid)
     .filter((columns) => columns.at(-1) === command)
     .map(([pid]) => Number(pid));
 }

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { serve } from "../../src/boot/serve.ts";
 import { parseConfig } from "../../src/config.ts";
+import type { LiveCounters } from "../../src/live/counters.ts";
 import { LineSink } from "../../src/telemetry/line-sink.ts";
 import { configureLogging } from "../../src/telemetry/logs.ts";
 import { tempDir } from "./temp-dir.ts";
@@ -24,6 +25,8 @@ export interface TestServer extends AsyncDisposable {
   call(target: string, body?: unknown, headers?: Headings): Promise<Answer>;
   /** Drains and closes, as a signal would; false if requests had to be left. Disposing does the same. */
   stop(): Promise<boolean>;
+  /** What its live edge counts. */
+  live: LiveCounters;
   /** The log so far, JSON Lines, errors and worse: it says why an answer was a 500. */
   log(): Promise<string>;
 }
@@ -42,6 +45,7 @@ export async function startServer({ env = {} }: { env?: Headings } = {}): Promis
     EMBEDDING_MODEL_NAME: "static-256",
     LOG_FORMAT: "json",
     LOG_LEVEL: "error",
+    STARTUP_MIN_UPTIME: "0",
     ...env,
   });
   const logPath = join(dir.path, "server.log");
@@ -58,6 +62,7 @@ export async function startServer({ env = {} }: { env?: Headings } = {}): Promis
     url: served.url,
     call: (target, body, headers) => call(served.url + pathOf(target), { target, body, headers }),
     stop,
+    live: served.live,
     async log() {
       await sink.flush();
       return readFileSync(logPath, "utf8");

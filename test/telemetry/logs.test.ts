@@ -4,7 +4,16 @@ import { openSync, closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../src/config.ts";
 import { LineSink } from "../../src/telemetry/line-sink.ts";
-import { configureLogging, getLogger, withLogContext } from "../../src/telemetry/logs.ts";
+import {
+  bindRequestContext,
+  clearRequestContext,
+  configureLogging,
+  createQuickLine,
+  getLogger,
+  outsideRequests,
+  withLogContext,
+} from "../../src/telemetry/logs.ts";
+import { REDACTED } from "../../src/telemetry/redaction.ts";
 import { VERSION } from "../../src/version.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -230,6 +239,14 @@ const request = (id: string) =>
     }
   });
 
+/** Binds an id and logs it a turn later. */
+const bindAndLog = async (id: string) => {
+  await turn();
+  bindRequestContext({ request_id: id });
+  await turn();
+  log.info("step", { of: id });
+};
+
 describe("the context of a request", () => {
   test("is in every record of its work, across awaits and timers", async () => {
     const lines = await records(() =>
@@ -295,5 +312,100 @@ describe("the context of a request", () => {
     );
     expect(inner).toMatchObject({ request_id: "r1", lap: 2, pit: true });
     expect(outer).toMatchObject({ request_id: "r1", lap: 3 });
+  });
+
+  test("can be bound and cleared, over several cycles", async () => {
+    const lines = await records(async () => {
+      for (let cycle = 0; cycle < 5; cycle++) {
+        await turn();
+        bindRequestContext({ request_id: `r${cycle}` });
+        bindRequestContext({ cycle });
+        await turn();
+        log.info("bound");
+        clearRequestContext();
+        log.info("cleared");
+      }
+    });
+    const bound = lines.filter((line) => line["event"] === "bound");
+    expect(bound.map((line) => [line["request_id"], line["cycle"]])).toEqual(
+      [0, 1, 2, 3, 4].map((cycle) => [`r${cycle}`, cycle]),
+    );
+    for (const line of lines.filter((one) => one["event"] === "cleared")) {
+      expect(line).not.toHaveProperty("request_id");
+      expect(line).not.toHaveProperty("cycle");
+    }
+  });
+
+  test("that one call binds is not its neighbours'", async () => {
+    const lines = await records(() =>
+      Promise.all(Array.from({ length: 20 }, (_, index) => bindAndLog(`r${index}`))),
+    );
+    expect(lines).toHaveLength(20);
+    expect(lines.filter((line) => line["request_id"] !== line["of"])).toEqual([]);
+  });
+
+  test("does not reach work that outlives the request", async () => {
+    const lines = await records(() =>
+      withLogContext({ request_id: "r1" }, () => outsideRequests(() => log.info("later"))),
+    );
+    expect(lines[0]).not.toHaveProperty("request_id");
+  });
+});
+
+/** Every name whose value nobody may read. */
+const SECRET_KEYS = [
+  "password",
+  "passwd",
+  "pwd",
+  "secret",
+  "token",
+  "api_key",
+  "apikey",
+  "auth",
+  "authorization",
+  "credential",
+  "private_key",
+  "access_key",
+  "x-api-key",
+  "cookie",
+  "set-cookie",
+];
+
+describe("sanitizeSensitiveData", () => {
+  test.each(SECRET_KEYS)("hides the value of %s", async (key) => {
+    const [line] = await records(() => log.info("event", { [key]: "hunter2", lap: 3 }));
+    expect(line).toMatchObject({ [key]: "***REDACTED***", lap: 3 });
+    expect(JSON.stringify(line)).not.toContain("hunter2");
+  });
+
+  test("reaches an error's own fields and its causes", async () => {
+    const cause = Object.assign(new Error("refused"), { headers: { authorization: "Bearer x" } });
+    const error = Object.assign(new Error("failed", { cause }), {
+      code: "E1",
+      password: "hunter2",
+    });
+    const [line] = await records(() => log.error("failed", { error }));
+    expect(line?.["error"]).toMatchObject({
+      type: "Error",
+      message: "failed",
+      code: "E1",
+      password: REDACTED,
+      cause: { message: "refused", headers: { authorization: REDACTED } },
+    });
+  });
+
+  test("is part of each line, of context, of requests' own lines and of console lines too", async () => {
+    const quick = createQuickLine("tests", "request_started");
+    const work = () =>
+      withLogContext({ token: "hunter2" }, () => {
+        log.info("event", { lap: 1 });
+        quick(() => ({ query_params: { api_key: "hunter2", k: "3" }, method: "GET" }));
+      });
+    const [line, started] = await records(work);
+    expect(line).toMatchObject({ token: REDACTED, lap: 1 });
+    expect(started).toMatchObject({ query_params: { api_key: REDACTED, k: "3" } });
+    const text = await logged({ ...JSON_LOGS, logFormat: "console" }, work);
+    expect(text).toContain("REDACTED");
+    expect(text).not.toContain("hunter2");
   });
 });

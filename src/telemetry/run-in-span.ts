@@ -1,0 +1,21 @@
+import type { RunningSpan } from "./traces.ts";
+
+/** Does something in a span, which ends with it, or with its promise. */
+export function runIn<T>(span: RunningSpan, work: () => T): T {
+  let result: T;
+  try {
+    result = span.run(work);
+  } catch (error) {
+    span.fail(error);
+    throw error;
+  }
+  if (!(result instanceof Promise)) {
+    span.end();
+    return result;
+  }
+  void result.then(
+    () => span.end(),
+    (error: unknown) => span.fail(error),
+  );
+  return result;
+}

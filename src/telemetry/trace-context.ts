@@ -1,0 +1,35 @@
+/** Where in a trace something happens: what W3C Trace Context carries between programs. */
+export interface TraceContext {
+  /** 32 lower-case hex digits, not all zero. */
+  traceId: string;
+  /** 16 lower-case hex digits, not all zero. */
+  spanId: string;
+  /** Bit 0: the trace is kept. */
+  flags: number;
+}
+
+/** `version-traceid-parentid-flags`; a later version may have more behind it (W3C Trace Context, section 3.2.2). */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** Reads a `traceparent` header; undefined for one that says nothing, which by the standard is as if there were none. */
+export function parseTraceparent(text: string | null | undefined): TraceContext | undefined {
+  const [, version, traceId = "", spanId = "", flags = "", more] =
+    TRACEPARENT.exec(text?.trim() ?? "") ?? [];
+  if (version === undefined || version === "ff") return undefined;
+  if (version === "00" && more !== undefined) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, flags: Number.parseInt(flags, 16) };
+}
+
+/** A `traceparent` header of version 00. */
+export function formatTraceparent({ traceId, spanId, flags }: TraceContext): string {
+  return `00-${traceId}-${spanId}-${(flags & 1) === 1 ? "01" : "00"}`;
+}
+
+/** What log lines bear of a trace; nothing without one. */
+export function traceFields(traceparent: string | undefined): Record<string, string> {
+  if (traceparent === undefined) return {};
+  // The program's own text, of a fixed form.
+  const ids = { trace_id: traceparent.slice(3, 35), span_id: traceparent.slice(36, 52) };
+  return traceparent.endsWith("01") ? ids : { ...ids, trace_flags: "00" };
+}

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "bun:test";
+import { INSTRUMENTS, type Instrument } from "../../src/telemetry/instruments.ts";
+import { setupMetrics } from "../../src/telemetry/metrics-export.ts";
+import { getBusinessMetrics } from "../../src/telemetry/metrics.ts";
+import { startCollector } from "../support/collector.ts";
+import { startServer } from "../support/server.ts";
+
+describe("METRICS_EXPORTER", () => {
+  test("otlp sends all numbers to a collector, histograms with their bounds", async () => {
+    await using collector = startCollector();
+    const config = {
+      metricsExporter: "otlp",
+      otelEndpoint: collector.url,
+      otelHeaders: {},
+      otelServiceName: "tests",
+    } as const;
+    getBusinessMetrics().jobs_created_total.add(2, { collection: "P-001", priority: "high" });
+    getBusinessMetrics().job_duration_seconds.record(3, { outcome: "done" });
+    {
+      await using _exporting = await setupMetrics(config);
+    }
+    const found = (name: string) => collector.metrics.find((metric) => metric.name === name);
+    expect(found("jobs_created_total")).toMatchObject({
+      kind: "sum",
+      monotonic: true,
+      points: [{ attributes: { collection: "P-001", priority: "high" }, value: 2 }],
+    });
+    expect(found("http.server.active_requests")).toMatchObject({ kind: "sum", monotonic: false });
+    const durations: Instrument = INSTRUMENTS.job_duration_seconds;
+    expect(found("job_duration_seconds")).toMatchObject({
+      kind: "histogram",
+      unit: "s",
+      points: [{ value: 3, bounds: [...(durations.buckets ?? [])] }],
+    });
+    expect(found("job_duration_seconds")?.points[0]?.counts).toEqual([
+      0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]);
+  });
+
+  test("otlp without a collector does not keep the server from ending", async () => {
+    await using server = await startServer({
+      env: { METRICS_EXPORTER: "otlp", OTEL_ENABLED: "false" },
+    });
+    expect((await server.call("GET /version")).status).toBe(200);
+    expect(await server.stop()).toBe(true);
+  });
+
+  test("console writes all numbers to the log", async () => {
+    await using server = await startServer({
+      env: { METRICS_EXPORTER: "console", LOG_LEVEL: "info" },
+    });
+    await server.call("GET /version");
+    await server.stop();
+    const lines: Record<string, unknown>[] = (await server.log())
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+    const exported = lines.filter((line) => line["event"] === "metrics.exported");
+    expect(exported).toHaveLength(1);
+    expect(exported[0]?.["metrics"]).toMatchObject({
+      "http_server_requests_total{method=GET,route=/version,status_code=200}": expect.any(Number),
+      "event_loop_delay_seconds.count": expect.any(Number),
+    });
+  });
+});

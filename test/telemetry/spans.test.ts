@@ -1,0 +1,257 @@
+import { describe, expect, test } from "bun:test";
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
+import { parseConfig } from "../../src/config.ts";
+import { limits } from "../../src/limits.ts";
+import { configureLogging } from "../../src/telemetry/logs.ts";
+import { metrics } from "../../src/telemetry/metrics.ts";
+import { createSpanSender } from "../../src/telemetry/otlp-sender.ts";
+import { createSpanExporter } from "../../src/telemetry/otlp-spans.ts";
+import { createSpanGroups } from "../../src/telemetry/span-groups.ts";
+import { createSpanQueue } from "../../src/telemetry/span-queue.ts";
+import { traceFields } from "../../src/telemetry/trace-context.ts";
+import { beginRequest, startTraces } from "../../src/telemetry/traces.ts";
+import { startCollector, type Collector } from "../support/collector.ts";
+
+const EMPTY = `{"resourceSpans":[]}`;
+
+const collectorAt = (otelEndpoint: string) => ({ otelEndpoint, otelHeaders: {} });
+
+function counted(name: "trace_spans_exported_total" | "trace_spans_lost_total"): number {
+  const point = metrics.read().find((family) => family.name === name)?.points[0];
+  return point !== undefined && "value" in point ? point.value : 0;
+}
+
+/** Events of the log while some work is done. */
+async function eventsOf(work: () => Promise<void>): Promise<string[]> {
+  const events: string[] = [];
+  const push = (line: string): void => void events.push(String(JSON.parse(line)["event"]));
+  await configureLogging(
+    { environment: "production", logFormat: "json", logLevel: "info" },
+    { push },
+  );
+  await work();
+  return events;
+}
+
+describe("a sender", () => {
+  test("warns once of a collector that refuses, pauses ever longer, and says when it is back", async () => {
+    await using collector = startCollector();
+    let nowMs = 0;
+    const sender = createSpanSender(collectorAt(collector.url), () => nowMs);
+    const lost = counted("trace_spans_lost_total");
+    const taken = counted("trace_spans_exported_total");
+    const events = await eventsOf(async () => {
+      collector.refuse(true);
+      await sender.send(5, () => EMPTY);
+      await sender.send(7, () => {
+        throw new Error("nothing is made in a pause");
+      });
+      expect(collector.requests).toBe(1);
+      nowMs = 1000;
+      await sender.send(1, () => EMPTY);
+      expect(collector.requests).toBe(2);
+      // The second pause is twice as long.
+      nowMs = 2500;
+      await sender.send(1, () => EMPTY);
+      expect(collector.requests).toBe(2);
+      collector.refuse(false);
+      nowMs = 3000;
+      await sender.send(2, () => EMPTY);
+    });
+    expect(events).toEqual(["telemetry.export_failed", "telemetry.export_resumed"]);
+    expect(counted("trace_spans_lost_total") - lost).toBe(14);
+    expect(counted("trace_spans_exported_total") - taken).toBe(2);
+  });
+
+  test("shows the collector its headers, and the log no password of its address", async () => {
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch(request) {
+        resolve(request.headers.get("x-key"));
+        return new Response("no", { status: 403 });
+      },
+    });
+    const { otelHeaders } = parseConfig({ OTEL_EXPORTER_OTLP_HEADERS: "x-key=a%20b%3D, other=1" });
+    expect(otelHeaders).toEqual({ "x-key": "a b=", other: "1" });
+    const lines: string[] = [];
+    await configureLogging(
+      { environment: "production", logFormat: "json", logLevel: "info" },
+      { push: (line) => void lines.push(line) },
+    );
+    const otelEndpoint = server.url.origin.replace("//", "//me:s3cret@");
+    await createSpanSender({ otelEndpoint, otelHeaders }).send(1, () => EMPTY);
+    expect(await promise).toBe("a b=");
+    expect(lines.join("")).toContain("telemetry.export_failed");
+    expect(lines.join("")).not.toContain("s3cret");
+    await server.stop(true);
+  });
+});
+
+describe("a queue of spans", () => {
+  test("sends batches in order, one at a time, and loses what is past its bound", async () => {
+    const sent: number[][] = [];
+    const held = Promise.withResolvers<void>();
+    let lost = 0;
+    let together = 0;
+    const queue = createSpanQueue<number>(
+      {
+        lose: (count) => void (lost += count),
+        async send(count, body) {
+          expect(++together).toBe(1);
+          sent.push(JSON.parse(body()));
+          expect(sent.at(-1)).toHaveLength(count);
+          await held.promise;
+          together--;
+        },
+      },
+      (spans) => JSON.stringify(spans),
+    );
+    const total = limits.traceSpansQueuedMax + 600;
+    for (let at = 0; at < total; at++) queue.push(at);
+    held.resolve();
+    await queue.flush();
+    expect(sent[0]).toHaveLength(512);
+    const numbers = sent.flat();
+    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, at) => at));
+    expect(numbers.length + lost).toBe(total);
+    expect(lost).toBe(total - 512 - limits.traceSpansQueuedMax);
+    queue.push(-1);
+    await queue.flush();
+    expect(sent.at(-1)).toEqual([-1]);
+  });
+});
+
+function groupsWith(now: () => number) {
+  const groups = createSpanGroups(now);
+  const memory = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({
+    spanProcessors: [groups, new SimpleSpanProcessor(memory)],
+  });
+  return { groups, memory, tracer: provider.getTracer("tests") };
+}
+
+describe("groups of spans", () => {
+  test("end what was forgotten, and keep nothing but what is harmless", async () => {
+    const { groups, memory, tracer } = groupsWith(() => 0);
+    const root = tracer.startSpan("root", { attributes: { "url.path": "/x", "url.full": "?q=1" } });
+    const child = tracer.startSpan("", {}, trace.setSpan(ROOT_CONTEXT, root));
+    child.setAttribute("http.request.body", "private");
+    child.recordException(new RangeError("private"));
+    child.setStatus({ code: SpanStatusCode.ERROR, message: "private" });
+    const orphan = tracer.startSpan("orphan", {}, trace.setSpan(ROOT_CONTEXT, child));
+    root.end();
+    groups.ended(root);
+    expect(groups.size).toBe(1);
+    expect(orphan.isRecording()).toBe(true);
+    groups.endAll();
+    expect(groups.size).toBe(0);
+    expect(orphan.isRecording()).toBe(false);
+    const spans = memory.getFinishedSpans();
+    expect(spans.map(({ name }) => name).toSorted()).toEqual(["hook", "orphan", "root"]);
+    expect(
+      JSON.stringify(spans.map(({ attributes, events, status }) => [attributes, events, status])),
+    ).not.toContain("private");
+    expect(spans.find(({ name }) => name === "root")?.attributes).toEqual({ "url.path": "/x" });
+    await groups.shutdown();
+  });
+
+  test("are bounded", async () => {
+    const { groups, tracer } = groupsWith(() => 0);
+    const first = tracer.startSpan("first");
+    for (let at = 0; at < limits.traceRequestsOpenMax; at++) tracer.startSpan("more");
+    expect(groups.size).toBe(limits.traceRequestsOpenMax);
+    expect(first.isRecording()).toBe(false);
+    groups.endAll();
+    await groups.shutdown();
+  });
+});
+
+test("a span of the library goes out with all its kinds of attributes and its events", async () => {
+  await using collector = startCollector();
+  const exporter = createSpanExporter(createSpanSender(collectorAt(collector.url)));
+  const memory = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ "service.name": "tests" }),
+    spanProcessors: [new SimpleSpanProcessor(memory)],
+  });
+  const span = provider.getTracer("tests").startSpan('odd "name"\n', {
+    kind: SpanKind.CLIENT,
+    attributes: { text: 'a "b"', whole: 7, part: 0.5, yes: true, list: ["a", "b"], mixed: [1, 2] },
+  });
+  span.addEvent("event", { at: 1 });
+  span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  exporter.export(memory.getFinishedSpans(), () => resolve());
+  await promise;
+  await exporter.shutdown();
+  const [collected] = collector.spans;
+  expect(collected).toMatchObject({ name: 'odd "name"\n', kind: 3, status: 2, service: "tests" });
+  expect(collected?.attributes).toEqual({
+    text: 'a "b"',
+    whole: "7",
+    part: 0.5,
+    yes: true,
+    list: { values: [{ stringValue: "a" }, { stringValue: "b" }] },
+    mixed: { values: [{ intValue: "1" }, { intValue: "2" }] },
+  });
+  expect(collected?.text).toContain('"name":"event"');
+});
+
+const request = (headers: Record<string, string> = {}) =>
+  beginRequest(() => ({
+    method: "GET",
+    route: "/x",
+    path: '/x/"é',
+    requestId: "r",
+    headers: new Headers(headers),
+  }));
+
+describe.each(["light", "detailed"] as const)("%s traces", (traceDetail) => {
+  const open = (collector: Collector, traceShare: number) =>
+    startTraces({
+      otelEnabled: undefined,
+      otelEndpoint: `${collector.url}/`,
+      otelHeaders: {},
+      otelServiceName: "tests",
+      traceDetail,
+      traceShare,
+    });
+  test("that begin here are kept by their share, and those of others as they say", async () => {
+    await using collector = startCollector();
+    {
+      await using _traces = await open(collector, 0);
+      const own = request();
+      expect(own?.traceparent).toEndWith("-00");
+      expect(traceFields(own?.traceparent)).toMatchObject({ trace_flags: "00" });
+      own?.end({ status: 200, error: undefined });
+      const theirs = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+      request({ traceparent: theirs })?.end({ status: 500, error: new TypeError("private") });
+    }
+    expect(collector.spans).toHaveLength(1);
+    expect(collector.spans[0]).toMatchObject({ parentSpanId: "b".repeat(16), status: 2 });
+    expect(collector.spans[0]?.attributes).toMatchObject({
+      "error.type": "TypeError",
+      "url.path": '/x/"é',
+    });
+  });
+
+  test("leave out a tracestate that is too long", async () => {
+    await using collector = startCollector();
+    {
+      await using _traces = await open(collector, 1);
+      const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+      for (const tracestate of ["vendor=kept", `vendor=${"x".repeat(limits.traceStateBytesMax)}`])
+        request({ traceparent, tracestate })?.end({ status: 200, error: undefined });
+    }
+    expect(collector.spans.map(({ text }) => text.includes("vendor="))).toEqual([true, false]);
+  });
+});
