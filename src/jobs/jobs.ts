@@ -219,7 +219,12 @@ function runnableOf<Payload extends TSchema>(kind: JobKind<Payload>): RunnableKi
     },
     async finished(job) {
       if (!isFinal(job.state) || !Value.Check(kind.payload, job.payload)) return;
-      await kind.finished?.(job.payload, job);
+      try {
+        await kind.finished?.(job.payload, job);
+      } catch (error) {
+        // Files that cannot be removed must keep neither the server from starting nor a job from its end.
+        log.warning("job.not_cleared", { job_id: job.id, error });
+      }
     },
   };
 }

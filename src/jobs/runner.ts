@@ -23,6 +23,7 @@ export interface RunnableKind {
   concurrency: number;
   retry: RetryPolicy;
   run(payload: unknown, context: JobContext): Promise<Record<string, unknown>>;
+  /** Never rejects. */
   finished(job: Readonly<JobRow>): Promise<void>;
 }
 
@@ -211,9 +212,7 @@ export class JobRunner implements AsyncDisposable {
       const duration_ms = this.#parts.clock.now() - startMs;
       const { state, done, errors } = moved;
       log.info("job.ended", { state, done, errors, duration_ms });
-      await kind
-        .finished(moved)
-        .catch((error: unknown) => log.warning("job.not_cleared", { error }));
+      await kind.finished(moved);
       this.#parts.onMoved("running", moved);
     }
     this.wake();

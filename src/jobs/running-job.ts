@@ -98,6 +98,8 @@ export class RunningJob {
   async end(): Promise<JobProgress> {
     this.#cancelSave?.();
     await this.#saving;
+    // What was reported meanwhile would be written down after the end.
+    this.#cancelSave?.();
     return this.#take();
   }
 

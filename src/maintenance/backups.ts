@@ -9,6 +9,7 @@ import {
   backupName,
   listBackups,
   removeBackup,
+  removeBrokenBackup,
   removeBrokenBackups,
   type Backup,
 } from "../store/local/backup.ts";
@@ -77,6 +78,8 @@ function backupKind({ folder, keep, runTask }: BackupsDeps): JobKind<typeof Payl
       report({ done: 1, total: 1 });
       return { ...describeBackup(backup) };
     },
+    // A child that is ended leaves a part of the copy, which may be as large as the data.
+    finished: async ({ name }) => removeBrokenBackup(folder, name),
   };
 }
 

@@ -257,3 +257,21 @@ function damage(path: string): void {
   bytes[middle] = (bytes[middle] ?? 0) ^ 0xff;
   writeFileSync(path, bytes);
 }
+
+test(
+  "the binary takes settings from the environment, then from .env beside it, then its defaults",
+  async () => {
+    using binary = unpackedBinary();
+    writeFileSync(join(binary.cwd, ".env"), "PORT=8101\nSEARCH_TOP_K=7\n");
+    const { exitCode, stdout } = await binary.run(["config", "print", "--json"], {
+      env: { PORT: "8102" },
+    });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      PORT: "8102",
+      SEARCH_TOP_K: "7",
+      DRAIN_TIMEOUT: "30",
+    });
+  },
+  TEST_MS_MAX,
+);

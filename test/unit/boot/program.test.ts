@@ -13,7 +13,12 @@ import { problemOf } from "../problems/problem-of.ts";
 
 /** Logs are configured by nobody here, so nothing is written. */
 const configOf = (dataDir: string, engines: number) =>
-  parseConfig({ DATA_DIR: dataDir, ENGINES: String(engines), VECTOR_INDEX: "exact" });
+  parseConfig({
+    DATA_DIR: dataDir,
+    ENGINES: String(engines),
+    VECTOR_INDEX: "exact",
+    STARTUP_MIN_UPTIME: "0",
+  });
 
 /** A program that is asked by the paths alone. */
 function create() {
@@ -37,7 +42,6 @@ describe.each([0, 1])("a program with %d engines in processes of their own", (en
     expect(starting.status).toBe(503);
     expect(shaped(StartupSchema, starting.json)).toMatchObject({ status: "starting", steps: [] });
     for (const [path, method] of [
-      ["/health/ready", "GET"],
       ["/api/v1/collections", "GET"],
       ["/api/v1/collections/rules/search", "POST"],
       ["/nothing", "GET"],

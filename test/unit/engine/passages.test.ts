@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { Passages, type EmbedBatch } from "../../../src/engine/passages.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { vectorsIn, written } from "../store/fixtures.ts";
+import { eventually } from "../../support/process.ts";
+import { slicesOf, vectorsIn, written } from "../store/fixtures.ts";
 import { EMBEDDED, openStore, SOON_MS } from "./fixtures.ts";
 
 const VECTOR = new Float32Array(256).fill(1 / 16);
@@ -14,6 +15,8 @@ const allBut =
     if (texts.some(bad)) throw new Error("the process ended");
     return texts.map(() => VECTOR.slice());
   };
+
+const isNotOther = ({ name }: { name: string }): boolean => name !== "other";
 
 const embedAll = allBut(() => false);
 const isPoison = (text: string): boolean => text.includes("poison");
@@ -160,6 +163,55 @@ describe("Passages", () => {
     await store.writeDocuments(key, [written("a", "text")]);
     await passages.caughtUp(soon());
     expect((await store.counts(key)).pendingEmbeddings).toBe(0);
+  });
+
+  test("embeds what comes for others at once, while the model of one is left alone for a while", async () => {
+    await using opened = await openStore();
+    const { store } = opened;
+    let tries = 0;
+    await using passages = follow(store, async (model, texts) => {
+      if (model !== "gone") return embedAll(model, texts);
+      tries++;
+      throw new Error("no such model");
+    });
+    const gone = (await store.createCollection({ ...EMBEDDED, name: "gone", model: "gone" })).key;
+    const { key } = await store.createCollection(EMBEDDED);
+    await store.writeDocuments(gone, numbered(40));
+    // The batch, and the probe that says whose fault it is.
+    await eventually("it was tried", () => tries >= 2 || undefined);
+    await eventually("it is left alone", () => passages.failing || undefined);
+    const before = tries;
+    await store.writeDocuments(key, [written("a", "text")]);
+    await eventually("the other has its vectors", async () => {
+      return (await store.counts(key)).pendingEmbeddings === 0 || undefined;
+    });
+    expect(tries).toBe(before);
+    await eventually("it is tried again", () => tries > before || undefined);
+  });
+
+  test("reads chunks that nothing can embed no more than it must", async () => {
+    await using opened = await openStore();
+    const { store } = opened;
+    let read = 0;
+    const counting: Store = {
+      ...store,
+      pending: async (options) => {
+        const page = await store.pending(options);
+        read += page.length;
+        return page;
+      },
+    };
+    const other = { ...EMBEDDED, name: "other", modelSha256: "of other weights" };
+    const { key: otherKey } = await store.createCollection(other);
+    for (const slice of slicesOf(numbered(600))) await store.writeDocuments(otherKey, slice);
+    const { key } = await store.createCollection(EMBEDDED);
+    await using passages = new Passages(counting, embedAll, { accepts: isNotOther });
+    store.onCommit((commit) => passages.apply(commit));
+    await store.writeDocuments(key, [written("a", "text")]);
+    await passages.caughtUp(soon());
+    expect((await store.counts(key)).pendingEmbeddings).toBe(0);
+    expect((await store.counts(otherKey)).pendingEmbeddings).toBe(600);
+    expect(read).toBe(1);
   });
 
   test("leaves out chunks that were replaced while their text was being embedded", async () => {

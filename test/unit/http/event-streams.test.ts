@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { getEventListeners } from "node:events";
 import { createEventStreams } from "../../../src/http/event-streams.ts";
 import { setScope } from "../../../src/http/request-scope.ts";
 import { limits } from "../../../src/limits.ts";
@@ -49,10 +50,39 @@ describe("an event stream", () => {
     await using world = await openWorld();
     using streams = createEventStreams(world.life.rooms, world.clock);
     const open = () => streams.open(request(), { room: "news" });
-    const responses = await Promise.all(Array.from({ length: limits.eventStreamsMax }, open));
-    expect((await problemOf(open)).code).toBe("busy");
+    const opened = Array.from({ length: limits.eventStreamsMax }, open);
+    // All at once: none is open yet when the last of them is asked for.
+    const [oneTooMany, responses] = await Promise.all([problemOf(open), Promise.all(opened)]);
+    expect(oneTooMany.code).toBe("busy");
     await responses[0]?.body?.cancel();
     expect((await open()).status).toBe(200);
+  });
+
+  test("tells what is published in the moment in which it has reached the head", async () => {
+    await using world = await openWorld();
+    const { rooms } = world.life;
+    await rooms.configure("news", { history_messages: 0 });
+    // Another reader's turn comes right after the look at the head, before anything else happens.
+    let looks = 0;
+    const streams = createEventStreams({
+      listen: (listener) => rooms.listen(listener),
+      stream(name) {
+        const room = rooms.stream(name);
+        return {
+          sub: room.sub,
+          resume: (options) => room.resume(options),
+          read: (options) => room.read(options),
+          head() {
+            if (looks++ === 0) queueMicrotask(() => void rooms.publish(name, "in between"));
+            return room.head();
+          },
+        };
+      },
+    });
+    const parts = partsOf(await streams.open(request(), { room: "news" }));
+    await parts.next();
+    expect(await parts.next()).toContain(`"data":"in between"`);
+    streams[Symbol.dispose]();
   });
 
   test("tells of what was removed while it was replayed, and goes on with what is new", async () => {
@@ -73,6 +103,27 @@ describe("an event stream", () => {
     const live = parts.next();
     await rooms.publish("news", "new");
     expect(await live).toMatch(/^id: [\w-]+:401\nevent: message\ndata: \{.*"data":"new"\}\n\n$/);
+  });
+
+  test("ends with what it reads, even when that was gone before it was open, and is held by it no longer", async () => {
+    await using world = await openWorld();
+    const { rooms } = world.life;
+    using streams = createEventStreams(rooms, world.clock);
+    const gone = new AbortController();
+    const open = () =>
+      streams.open(request(), { stream: rooms.stream("news"), gone: gone.signal });
+    const left = await open();
+    expect(getEventListeners(gone.signal, "abort")).toHaveLength(1);
+    await left.body?.cancel();
+    expect(getEventListeners(gone.signal, "abort")).toHaveLength(0);
+    const parts = partsOf(await open());
+    await parts.next();
+    const opening = open();
+    gone.abort();
+    expect(await parts.next()).toBeUndefined();
+    const late = partsOf(await opening);
+    await late.next();
+    expect(await late.next()).toBeUndefined();
   });
 
   test("ends where the store cannot be read: its reader comes back", async () => {

@@ -55,7 +55,7 @@ test("reading goes on from any place where a batch ended, and gives the rest", a
 
 test("long texts are batches of their own", async () => {
   using dir = tempDir();
-  const text = "x".repeat(limits.ingestBatchCharactersMax - 10);
+  const text = "x".repeat(limits.ingestBatchCharactersMax - 100);
   const lines = Array.from({ length: 3 }, (_, id) => JSON.stringify({ id: `${id}`, text }));
   writeFileSync(join(dir.path, "0.jsonl"), lines.join("\n"));
   const files = [{ id: "f", name: "0.jsonl", units: 3 }];
@@ -64,4 +64,17 @@ test("long texts are batches of their own", async () => {
     sizes.push(batch.documents.length);
   });
   expect(sizes).toEqual([2, 1]);
+});
+
+test("documents that are large by what comes with their texts do not come together", async () => {
+  using dir = tempDir();
+  const note = "x".repeat(limits.ingestBatchCharactersMax / 2);
+  const lines = Array.from({ length: 4 }, (_, id) => JSON.stringify({ id, text: "t", note }));
+  writeFileSync(join(dir.path, "0.jsonl"), lines.join("\n"));
+  const files = [{ id: "f", name: "0.jsonl", units: 4 }];
+  const sizes: number[] = [];
+  await readFiles({ folder: dir.path, files, from: { file: 0, results: 0 } }, async (batch) => {
+    sizes.push(batch.documents.length);
+  });
+  expect(sizes).toEqual([2, 2, 0]);
 });

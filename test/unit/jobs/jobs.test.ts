@@ -168,6 +168,28 @@ describe("progress", () => {
     expect(world.told).toHaveLength(4);
   });
 
+  test("is not told any more of a job that has ended while some was written down", async () => {
+    await using world = await newWorld();
+    const { id } = await world.queue.add({ name: "a" });
+    const { context, end } = await world.tried(0);
+    await stateOf(world, id, "running");
+    context.report({ done: 1 });
+    world.clock.pass(limits.jobProgressMs);
+    // The write is on its way.
+    context.report({ done: 2 });
+    end();
+    await stateOf(world, id, "succeeded");
+    world.clock.pass(limits.jobProgressMs);
+    await world.store.saveJob("none", {
+      done: 0,
+      total: null,
+      errors: 0,
+      newErrors: [],
+      checkpoint: 0,
+    });
+    expect(world.told.at(-1)).toMatchObject({ state: "succeeded", progress: { done: 2 } });
+  });
+
   test("keeps a thousand errors, each shortened, and counts all", async () => {
     await using world = await newWorld();
     const { id } = await world.queue.add({ name: "a" });
@@ -228,6 +250,8 @@ describe("cancelling", () => {
   });
 });
 
+const refuse = (): Promise<void> => Promise.reject(new Error("EPERM"));
+
 describe("an end of the server", () => {
   test("lets jobs end for a while, then puts them back, and that is no try", async () => {
     using dir = tempDir();
@@ -252,6 +276,24 @@ describe("an end of the server", () => {
     expect(context).toMatchObject({ checkpoint: { at: 4 }, resumed: true });
     end();
     await stateOf(next, id, "succeeded");
+  });
+
+  test("is no reason not to start again where what a job has left cannot be removed", async () => {
+    using dir = tempDir();
+    {
+      await using world = await openWorld({ folder: dir.path, workers: 0 });
+      const { id } = await world.queue.add({ name: "a" });
+      await world.store.claimJob(["told"], world.clock.now());
+      await world.store.markJobCancelling(id);
+    }
+    await using next = await openWorld({
+      folder: dir.path,
+      workers: 0,
+      kind: { finished: refuse },
+    });
+    await next.jobs.start();
+    const waiting = await next.queue.add({ name: "b" });
+    expect((await next.jobs.cancel(waiting.id)).state).toBe("cancelled");
   });
 
   test("without warning leaves jobs that run again at the next start, in the order of their coming", async () => {

@@ -36,7 +36,7 @@ export interface World extends AsyncDisposable {
 export interface WorldOptions {
   folder: string;
   workers?: number;
-  kind?: Partial<Pick<JobKind<Payload>, "concurrency" | "retry">>;
+  kind?: Partial<Pick<JobKind<Payload>, "concurrency" | "retry" | "finished">>;
   /** The clock of the life before. */
   clock?: FakeClock;
 }
@@ -57,7 +57,6 @@ export async function openWorld({
     name: "told",
     payload: PayloadSchema,
     unit: "things",
-    ...kind,
     run({ name }, context) {
       const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
       tries.push({ name, context, end: (result = {}) => resolve(result), fail: reject });
@@ -67,6 +66,7 @@ export async function openWorld({
     async finished({ name }) {
       finished.push(name);
     },
+    ...kind,
   });
   jobs.listen((job) => told.push(job));
   return {

@@ -67,7 +67,7 @@ describe("the registry of connections", () => {
     const [data] = sockets.map((ws) => ws.data);
     if (data === undefined) throw new Error("there is a connection");
     registry.touch(data, clock);
-    expect(registry.isStale(data, clock + 45_000)).toBe(false);
+    expect(registry.isStale(data, clock + 44_999)).toBe(false);
     expect(registry.isStale(data, clock + 45_001)).toBe(true);
     tickTo(registry, 0, 44_000);
     expect(registry.size).toBe(1);

@@ -94,6 +94,7 @@ describe("data of the first schema", () => {
     INSERT INTO documents (collection_key, id, title, metadata, content_sha256, sequence, created_at, updated_at)
       VALUES (1, 'a', NULL, '{"lap":1}', x'00', 1, '2026-01-01', '2026-01-01'),
         (1, 'b', NULL, '{}', x'01', 2, '2026-01-01', '2026-01-01');
+    INSERT INTO changes VALUES (1, 1, 'a', 'insert'), (2, 1, 'b', 'insert');
     INSERT INTO chunks (document_key, collection_key, position, start, "end", text, state)
       VALUES (1, 1, 0, 0, 8, 'red flag', 1), (2, 1, 0, 0, 4, 'rain', 0);
     INSERT INTO vectors VALUES (1, x'0000803f00000000');

@@ -153,6 +153,8 @@ const match = (documentId: string, sequence: number, inside: boolean) => ({
   inside,
 });
 
+const queryOf = (n: number) => ({ query: `q${n}`, sequence: n, knownFrom: 0 });
+
 describe.each(OPENERS)("what a %s keeps of queries that tell of leaving", (_name, open) => {
   test("is there until it is forgotten, or its collection is dropped", async () => {
     await using world = await opened(open);
@@ -214,7 +216,6 @@ describe.each(OPENERS)("what a %s keeps of queries that tell of leaving", (_name
     await using world = await opened(open);
     const { store, key: collectionKey } = world;
     const kept = limits.standingLeaveQueriesKeptMax;
-    const queryOf = (n: number) => ({ query: `q${n}`, sequence: n, knownFrom: 0 });
     await store.keepStanding({ collectionKey, queries: [queryOf(0)], matches: [] });
     const queries = Array.from({ length: kept }, (_, n) => queryOf(n + 1));
     await store.keepStanding({ collectionKey, queries, matches: [] });

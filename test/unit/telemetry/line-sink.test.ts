@@ -130,4 +130,49 @@ describe("LineSink", () => {
     expect(sink.dropped).toBe(3);
     closeSync(descriptor);
   });
+
+  test("tells how many lines were lost once others are written again", async () => {
+    using dir = tempDir();
+    const { reader, writer, path } = pipe(dir.path);
+    const lost: number[] = [];
+    const sink = new LineSink(writer, { onLost: (lines) => lost.push(lines) });
+    sink.push(BIG_LINE);
+    const flushed = sink.flush();
+    for (let count = 0; count < limits.logLinesBufferedMax + 10; count++) sink.push("x\n");
+    expect([sink.dropped, lost]).toEqual([10, []]);
+    const cat = Bun.spawn(["cat", path], { stdout: "ignore" });
+    await flushed;
+    expect(lost).toEqual([10]);
+    sink.push("y\n");
+    await sink.flush();
+    expect(lost).toEqual([10]);
+    closeSync(writer);
+    closeSync(reader);
+    await cat.exited;
+  });
+
+  test("ends a line that a target took in part before it takes the next, whole", async () => {
+    let bytesLeft = 25;
+    let written = "";
+    const sink = new LineSink({
+      prepare: async () => {},
+      async write(bytes) {
+        if (bytesLeft === 0) throw new Error("no room");
+        const taken = bytes.subarray(0, Math.min(7, bytesLeft));
+        bytesLeft -= taken.length;
+        written += taken.toString();
+        return taken.length;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    });
+    for (const line of numbered(0, 10)) sink.push(line);
+    await sink.flush();
+    // Three lines and a half went out; the half one will be whole, and six are lost.
+    expect([written, sink.dropped]).toEqual(["line 0\nline 1\nline 2\nline", 6]);
+    bytesLeft = 1000;
+    for (const line of numbered(10, 12)) sink.push(line);
+    await sink.flush();
+    expect(written).toBe("line 0\nline 1\nline 2\nline 3\nline 10\nline 11\n");
+    expect(sink.dropped).toBe(6);
+  });
 });
