@@ -1,4 +1,5 @@
 import { encodeUtf8 } from "../lib/text.ts";
+import { createTurns } from "../lib/turns.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 import { systemClock, type Clock } from "../rooms/clock.ts";
@@ -6,7 +7,7 @@ import type { Rooms } from "../rooms/rooms.ts";
 import type { FrameListener, LiveStream, Resume } from "../rooms/stream.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { EventReader } from "./event-reader.ts";
-import { frameEvent, idLine, lostEvent, parsePosition } from "./event-text.ts";
+import { frameEvent, idLine, lostEvent, parsePosition, RETRY_LINE } from "./event-text.ts";
 import { scopeOf } from "./request-scope.ts";
 
 const log = getLogger("http");
@@ -16,9 +17,6 @@ const HEARTBEAT_MS = 15_000;
 
 /** A stream to which nothing could be written for so long is closed. */
 const STALLED_SECONDS = 60;
-
-/** When a reader that was cut off comes back: a server that restarts has gone by then, and is not refusing any more. */
-const RETRY_MS = 2000;
 
 const HEARTBEAT = encodeUtf8(": \n\n");
 
@@ -50,6 +48,7 @@ export function createEventStreams(
   others: readonly FrameSource[] = [],
 ): EventStreams {
   const hub = createHub([rooms, ...others], clock);
+  const turn = createTurns(limits.eventReadsPerTurn);
   return {
     async open(request, { since, history = 0, ...source }) {
       const stream = "room" in source ? rooms.stream(source.room) : source.stream;
@@ -73,7 +72,7 @@ export function createEventStreams(
         // What is read may outlive any number of its readers.
         gone?.removeEventListener("abort", end);
       };
-      return eventResponse({ hub, stream, reader, resume, leave });
+      return eventResponse({ hub, turn, stream, reader, resume, leave });
     },
     end: () => hub.end(),
     [Symbol.dispose]: () => hub.stop(),
@@ -126,6 +125,7 @@ function createHub(sources: readonly FrameSource[], clock: Clock) {
 
 interface EventsParts {
   hub: ReturnType<typeof createHub>;
+  turn: () => Promise<void>;
   stream: LiveStream;
   reader: EventReader;
   resume: Resume;
@@ -147,14 +147,21 @@ async function* events(parts: EventsParts): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function* replay({ hub, stream, reader, resume }: EventsParts): AsyncGenerator<Uint8Array> {
+async function* replay({
+  hub,
+  turn,
+  stream,
+  reader,
+  resume,
+}: EventsParts): AsyncGenerator<Uint8Array> {
   const { epoch, reason } = resume;
   let { after } = resume;
-  const begin = `retry: ${RETRY_MS}\n${idLine({ epoch, offset: after })}\n`;
+  const begin = `${RETRY_LINE}${idLine({ epoch, offset: after })}\n`;
   yield encodeUtf8(
     reason === undefined ? begin : begin + lostEvent({ reason, epoch, offset: after }),
   );
   while (after < stream.head() && !reader.isEnded) {
+    await turn();
     const page = await readPage(stream, after);
     if (page === undefined) {
       after = stream.head();

@@ -2,6 +2,11 @@ import type { LostEvent } from "../contract/rooms.ts";
 import { assert } from "../problems.ts";
 import type { Position } from "../rooms/stream.ts";
 
+/**
+ * When a reader that was cut off comes back, ms: a server that restarts has gone by then, and is not refusing any more.
+ */
+export const RETRY_LINE = "retry: 2000\n";
+
 /** How a frame of the live protocol begins, of a room or of a standing query. */
 const FRAME = /^\{"type":"(\w+)","sub":"[^"]*"(?:,"room":"[^"]*")?,"offset":(\d+)/;
 

@@ -1,5 +1,4 @@
-/** When a reader of events comes back to a server that starts or stops. */
-const RETRY_MS = 2000;
+import { RETRY_LINE } from "./event-text.ts";
 
 /**
  * What a browser's reader of events gets from a server that starts or stops: it gives up for good on any status but 200, so
@@ -8,5 +7,5 @@ const RETRY_MS = 2000;
 export function laterEvents(request: Request): Response | undefined {
   if (request.headers.get("accept")?.includes("text/event-stream") !== true) return undefined;
   const headers = { "content-type": "text/event-stream; charset=utf-8", connection: "close" };
-  return new Response(`retry: ${RETRY_MS}\n\n`, { headers });
+  return new Response(`${RETRY_LINE}\n`, { headers });
 }

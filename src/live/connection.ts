@@ -38,6 +38,8 @@ export interface Connection {
   running: boolean;
   paused: boolean;
   publishing: number;
+  /** Answers to publications that go out together. */
+  answers: string[] | undefined;
   /** Resolved when publications that are under way have ended. */
   published: PromiseWithResolvers<void> | undefined;
   /** Resolved when the socket has room again, or is closed. */
@@ -72,6 +74,7 @@ export function newConnection(
     running: false,
     paused: false,
     publishing: 0,
+    answers: undefined,
     published: undefined,
     drained: undefined,
     subscriptions: undefined,

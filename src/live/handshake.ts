@@ -20,7 +20,7 @@ export function checkHandshake(
     throw new Problem("upgrade_required", "Open a WebSocket here.");
   const offered = headers.get("sec-websocket-protocol");
   // The socket answers with the first one offered, whatever it is: a secret put there would come back.
-  if (offered !== null && !offered.split(",").some((one) => one.trim() === LIVE_PROTOCOL))
+  if (offered !== null && offered.split(",").some((one) => one.trim() !== LIVE_PROTOCOL))
     throw new Problem("invalid_request", `Offer the subprotocol ${LIVE_PROTOCOL}, or none.`);
   const asked = { origin: headers.get("origin"), host: headers.get("host") };
   if (!isOriginAllowed(asked, origins)) return "forbidden";

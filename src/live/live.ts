@@ -29,10 +29,10 @@ export interface Live extends Disposable {
   /** From here on connections are taken. Frames of rooms and queries go out through `server`. */
   start(features: LiveFeatures, server: LiveServer): void;
   /**
-   * Makes a connection of a request. `query` is that of its address. @throws Problem `not_ready`, `upgrade_required`,
+   * Makes a connection of a request. `query` is that of its address, `requestId` goes back to it. @throws Problem `not_ready`, `upgrade_required`,
    * `invalid_request`
    */
-  upgrade(request: Request, server: LiveServer, query: string): void;
+  upgrade(request: Request, server: LiveServer, of: { query: string; requestId: string }): void;
 }
 
 /** What a live connection needs of the server. */
@@ -68,7 +68,7 @@ export function createLive(config: LiveConfig): Live {
       features.rooms.listen(tell);
       features.queries.listen(tell);
     },
-    upgrade(request, server, query) {
+    upgrade(request, server, { query, requestId }) {
       if (receiver === undefined || drain.isDraining()) {
         const detail =
           receiver === undefined ? "The server is starting." : "The server is stopping.";
@@ -79,7 +79,8 @@ export function createLive(config: LiveConfig): Live {
       const session = sessionOf(new URLSearchParams(query).get("session"));
       const nowMs = performance.now();
       const data = newConnection(session, { nowMs, tokens: config.wsFramesBurst, refusal });
-      if (!server.upgrade(request, { data }))
+      const headers = { "x-request-id": requestId };
+      if (!server.upgrade(request, { data, headers }))
         throw new Problem("invalid_request", "The handshake is not one of RFC 6455.");
     },
     [Symbol.dispose]: () => registry[Symbol.dispose](),

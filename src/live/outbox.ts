@@ -30,6 +30,8 @@ export interface Refusal extends Regarding {
 /** What goes out to single connections. */
 export interface Outbox {
   send(ws: Socket, frame: LiveFrame): void;
+  /** The same for one of many that come at once, as those of a commit: they go out in one write. */
+  sendTogether(ws: Socket, frame: LiveFrame): void;
   /** A frame that is JSON text already. */
   sendText(ws: Socket, text: string): void;
   refuse(ws: Socket, refusal: Refusal): void;
@@ -51,9 +53,22 @@ export function createOutbox(counters: LiveCounters): Outbox {
     ws.send(text);
   };
   const send = (ws: Socket, frame: LiveFrame): void => sendText(ws, JSON.stringify(frame));
+  const sendAnswers = (ws: Socket, answers: readonly string[]): void => {
+    ws.data.answers = undefined;
+    if (ws.data.closed) return;
+    ws.cork(() => {
+      for (const answer of answers) sendText(ws, answer);
+    });
+  };
   return {
     sendText,
     send,
+    sendTogether(ws, frame) {
+      const answers = (ws.data.answers ??= []);
+      // What is settled in the same turn adds to it before this comes to its end.
+      if (answers.length === 0) queueMicrotask(() => sendAnswers(ws, answers));
+      answers.push(JSON.stringify(frame));
+    },
     refuse: (ws, refusal) => send(ws, errorFrame(refusal)),
     fail(ws, regarding, error) {
       if (!(error instanceof Problem) || PROBLEMS[error.code].status === 500) {

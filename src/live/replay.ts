@@ -1,3 +1,4 @@
+import { createTurns } from "../lib/turns.ts";
 import { limits } from "../limits.ts";
 import { assert, liveErrorOf, Problem, PROBLEMS, type LiveErrorCode } from "../problems.ts";
 import type { ReplayPage } from "../rooms/stream.ts";
@@ -27,6 +28,8 @@ export interface ReplayOptions {
  * in which it has reached the head, so that nothing is missed and nothing comes twice.
  */
 export function createReplays({ outbox, counters, onLost }: ReplayOptions): Replays {
+  // Reading and sending may never leave a turn by themselves, and with hundreds of readers a turn would have no end.
+  const turn = createTurns(limits.liveReplayPagesPerTurn);
   const goLive = (ws: Socket, { stream }: Subscription): void => {
     ws.subscribe(stream.sub);
     outbox.send(ws, { type: "caught_up", sub: stream.sub, offset: stream.head() });
@@ -45,8 +48,10 @@ export function createReplays({ outbox, counters, onLost }: ReplayOptions): Repl
   /** Until it is live, or has ended. */
   const replay = async (ws: Socket, subscription: Subscription): Promise<void> => {
     const { stream } = subscription;
-    for (;;) {
+    for (let pages = 0; ; pages++) {
       await outbox.writable(ws);
+      // Most that come back have missed a page at most: they have it at once.
+      if (pages > 0) await turn();
       if (subscription.ended) return;
       const page = await stream.read({
         after: subscription.after,
@@ -56,8 +61,6 @@ export function createReplays({ outbox, counters, onLost }: ReplayOptions): Repl
         bytesMax: limits.liveReplayBytesMax,
       });
       if (subscription.ended || sendPage(ws, subscription, page)) return;
-      // A fast reader of a long past must not keep the others waiting: reading may never leave this turn.
-      await nextTurn();
     }
   };
   const lose = (ws: Socket, subscription: Subscription, error: unknown): void => {
@@ -97,12 +100,6 @@ export function createReplays({ outbox, counters, onLost }: ReplayOptions): Repl
       void run(ws, data.replays);
     },
   };
-}
-
-function nextTurn(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  return promise;
 }
 
 /** Why a replay ended: what comes next is gone, or cannot be read now. */

@@ -30,7 +30,7 @@ export function createRequests({ rooms, outbox, subscriptions }: RequestsOptions
       const from = ws.data.session;
       const options = key === undefined ? { from } : { from, key };
       const published = await rooms.publish(room, data, options);
-      outbox.send(ws, { type: "published", id, room, ...published });
+      outbox.sendTogether(ws, { type: "published", id, room, ...published });
     } catch (error) {
       outbox.fail(ws, { id }, error);
     }

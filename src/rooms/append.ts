@@ -71,8 +71,13 @@ export class Appender {
     const atMs = this.#parts.clock.now();
     const outcome = await this.#write(batch, atMs);
     await before;
-    if (outcome.ok) this.#settle(batch, outcome.appended, atMs);
-    else for (const { reject } of batch) reject(outcome.reason);
+    // Never rejects: those that come after would wait for ever.
+    try {
+      if (!outcome.ok) throw outcome.reason;
+      this.#settle(batch, outcome.appended, atMs);
+    } catch (reason) {
+      for (const { reject } of batch) reject(reason);
+    }
   }
 
   async #write(batch: readonly Waiting[], atMs: number): Promise<Outcome> {

@@ -45,6 +45,10 @@ describe("a handshake", () => {
       headers: { "Sec-WebSocket-Protocol": "secret" },
       status: "400",
     },
+    "that offers something before our protocol, which would be sent back": {
+      headers: { "Sec-WebSocket-Protocol": "secret, slipstream.v1" },
+      status: "400",
+    },
     "without Upgrade": { headers: { Upgrade: "" }, status: "426" },
     "to upgrade to something else": { headers: { Upgrade: "h2c" }, status: "426" },
     "of another version": { headers: { "Sec-WebSocket-Version": "8" }, status: "426" },

@@ -110,8 +110,7 @@ describe("an event stream", () => {
     const { rooms } = world.life;
     using streams = createEventStreams(rooms, world.clock);
     const gone = new AbortController();
-    const open = () =>
-      streams.open(request(), { stream: rooms.stream("news"), gone: gone.signal });
+    const open = () => streams.open(request(), { stream: rooms.stream("news"), gone: gone.signal });
     const left = await open();
     expect(getEventListeners(gone.signal, "abort")).toHaveLength(1);
     await left.body?.cancel();
@@ -124,6 +123,43 @@ describe("an event stream", () => {
     const late = partsOf(await opening);
     await late.next();
     expect(await late.next()).toBeUndefined();
+  });
+
+  test("takes its turn in reading the past, however many there are", async () => {
+    await using world = await openWorld();
+    const { rooms } = world.life;
+    await Promise.all(span(1, 1000).map((lap) => rooms.publish("news", lap)));
+    let pages = 0;
+    using streams = createEventStreams({
+      listen: (listener) => rooms.listen(listener),
+      stream(name) {
+        const room = rooms.stream(name);
+        return {
+          sub: room.sub,
+          head: () => room.head(),
+          resume: (options) => room.resume(options),
+          read(options) {
+            pages++;
+            return room.read(options);
+          },
+        };
+      },
+    });
+    let [most, done] = [0, false];
+    const look = (): void => {
+      most = Math.max(most, pages);
+      pages = 0;
+      if (!done) setImmediate(look);
+    };
+    look();
+    const readAll = async (): Promise<void> => {
+      const parts = partsOf(await streams.open(request(), { room: "news", history: 1000 }));
+      for (let text = ""; !text.includes(":1000\n"); text = (await parts.next()) ?? "");
+    };
+    await Promise.all(Array.from({ length: 100 }, readAll));
+    done = true;
+    look();
+    expect(most).toBeLessThanOrEqual(2 * limits.eventReadsPerTurn);
   });
 
   test("ends where the store cannot be read: its reader comes back", async () => {
