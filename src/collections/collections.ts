@@ -19,6 +19,8 @@ export interface CollectionsDeps {
   engines: Pick<Engines, "openCollection" | "dropCollection" | "report" | "forgetCollections">;
   /** Model of a collection that names none. */
   defaultModel: string;
+  /** Hears of a collection that is gone, before its end is acknowledged. */
+  onDropped?: (collectionKey: number) => void;
 }
 
 /** Share of the semantic side where a collection has no model of ours. */
@@ -56,7 +58,7 @@ export function createCollectionReads(store: StoreRead) {
 export type CollectionReads = ReturnType<typeof createCollectionReads>;
 
 /** Create, configure, alias, drop. */
-export function createCollections({ store, engines, defaultModel }: CollectionsDeps) {
+export function createCollections({ store, engines, defaultModel, onDropped }: CollectionsDeps) {
   const describe = (row: CollectionRow) => describeCollection({ store, engines }, row);
   const reads = createCollectionReads(store);
   const forget = (): void => {
@@ -91,6 +93,7 @@ export function createCollections({ store, engines, defaultModel }: CollectionsD
       await engines.dropCollection(row.key);
       await dropping;
       forget();
+      onDropped?.(row.key);
       log.info("collection.dropped", { collection: row.name });
     },
     async putAlias(

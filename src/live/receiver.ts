@@ -45,6 +45,10 @@ export function createReceiver(features: LiveFeatures, options: ReceiverOptions)
   const [rate, burst] = [config.wsFramesPerSecond, config.wsFramesBurst];
   const refusals = createRefusals({ framesPerSecond: rate, counters, outbox });
   const subscriptions = createSubscriptions({ features, outbox, counters });
+  // Rare, so that nothing is kept for it by stream.
+  features.queries.listenEnds((sub, reason) => {
+    for (const ws of registry) subscriptions.end(ws, sub, reason);
+  });
   const searches = createSearchStreams({ search: features.search, outbox, work });
   const inbox = createInbox({
     ...createRequests({ rooms: features.rooms, outbox, subscriptions }),

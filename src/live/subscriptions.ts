@@ -1,5 +1,6 @@
 import type { LiveFrame, LiveRequest } from "../contract/live.ts";
 import { limits } from "../limits.ts";
+import { liveErrorOf, type Problem } from "../problems.ts";
 import type { LiveStream, Resume } from "../rooms/stream.ts";
 import type { Socket } from "./connection.ts";
 import type { LiveCounters } from "./counters.ts";
@@ -14,6 +15,8 @@ export interface Subscriptions {
   /** @throws Problem as `Rooms.stream`, `StandingQueries.open` */
   subscribe(ws: Socket, request: LiveRequest<"subscribe">): Promise<void>;
   unsubscribe(ws: Socket, request: LiveRequest<"unsubscribe">): void;
+  /** Ends what a connection listens to, for a reason that it is told. */
+  end(ws: Socket, sub: string, reason: Problem): void;
   /** Ends all of a connection that is closed. */
   endAll(ws: Socket): void;
   /** Its socket takes no more: it is told who is in its rooms when it does. */
@@ -98,6 +101,12 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       }
       end(ws, subscription);
       outbox.send(ws, { type: "unsubscribed", id, sub });
+    },
+    end(ws, sub, { code, detail }) {
+      const subscription = ws.data.subscriptions?.get(sub);
+      if (subscription === undefined) return;
+      end(ws, subscription);
+      outbox.send(ws, { type: "unsubscribed", sub, code: liveErrorOf(code), message: detail });
     },
     endAll(ws) {
       for (const subscription of ws.data.subscriptions?.values() ?? []) end(ws, subscription);

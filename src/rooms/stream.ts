@@ -1,3 +1,5 @@
+import type { Problem } from "../problems.ts";
+
 /** Where a reader of a stream stands. */
 export interface Position {
   /** Random id of the stream's life: offsets of another life mean nothing. */
@@ -54,6 +56,9 @@ export interface LiveStream {
   /** A page of the past; empty with `upTo` reached when there is nothing more. */
   read(options: ReplayOptions): Promise<ReplayPage>;
 }
+
+/** Hears that a stream is over: nothing will come of it any more, for this reason. Must not throw. */
+export type EndListener = (sub: string, reason: Problem) => void;
 
 /** Hears every new frame of every stream, in order within each. `offset` is the stream's head from now on. */
 export type FrameListener = (sub: string, frame: string, offset: number) => void;

@@ -1,7 +1,7 @@
 import { requireSameWeights } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { Problem, PROBLEMS } from "../problems.ts";
-import type { FrameListener, LiveStream } from "../rooms/stream.ts";
+import type { EndListener, FrameListener, LiveStream } from "../rooms/stream.ts";
 import type { CollectionRow, Store } from "../store/store.ts";
 import { outsideRequests } from "../telemetry/logs.ts";
 import { createEmbedQueue, type EmbedTexts } from "./embed-queue.ts";
@@ -61,6 +61,7 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   readonly #entries = new Map<string, Entry>();
   readonly #turns = Array.from({ length: TURNS }, () => new Set<Entry>());
   readonly #listeners: FrameListener[] = [];
+  readonly #endListeners: EndListener[] = [];
   /** By lane: how far its changes have been matched and told. */
   readonly #cursors = new Map<string, number>();
   /** Lanes that are being brought back after a loss of the matcher: they go on from their cursors. */
@@ -88,6 +89,20 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
 
   listen(listener: FrameListener): void {
     this.#listeners.push(listener);
+  }
+
+  listenEnds(listener: EndListener): void {
+    this.#endListeners.push(listener);
+  }
+
+  /** A collection is gone, and so are its queries: who listens to them is told. */
+  drop(collectionKey: number): void {
+    const reason = new Problem("collection_not_found", "The collection was dropped.");
+    for (const entry of this.#entries.values()) {
+      if (entry.query.collectionKey !== collectionKey) continue;
+      this.#retire(entry);
+      for (const listener of this.#endListeners) listener(entry.stream.sub, reason);
+    }
   }
 
   async open(definition: StandingQueryDefinition): Promise<OpenQuery> {

@@ -1,4 +1,4 @@
-import type { FrameListener, LiveStream } from "../rooms/stream.ts";
+import type { EndListener, FrameListener, LiveStream } from "../rooms/stream.ts";
 
 /** By what a standing query's documents are found. */
 export type StandingMode = "semantic" | "keyword" | "hybrid";
@@ -45,4 +45,6 @@ export interface StandingQueries {
   open(definition: StandingQueryDefinition): Promise<OpenQuery>;
   /** Match and progress frames of all queries, `sub` = `q:<hash>`. Listeners must not throw. */
   listen(listener: FrameListener): void;
+  /** Hears of queries that are over, since their collection was dropped. */
+  listenEnds(listener: EndListener): void;
 }

@@ -35,7 +35,7 @@ export async function openEdge({
   stack.defer(() => listening.stop(0));
   const real = {
     rooms,
-    queries: { open: nothing, listen: () => {} },
+    queries: { open: nothing, listen: () => {}, listenEnds: () => {} },
     search: nothing,
     epoch: store.epoch,
   };

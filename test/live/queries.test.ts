@@ -45,6 +45,8 @@ class HandMadeQueries {
 
   listen = (listener: FrameListener): void => void this.#listeners.push(listener);
 
+  listenEnds = (): void => {};
+
   readonly #stream: LiveStream = {
     sub: "q:1",
     head: () => this.#head,
@@ -159,5 +161,26 @@ describe("a standing query", () => {
     const nowhere = { ...asked, collection: "none" };
     const refused = await client.ask({ type: "subscribe", id: "n", query: nowhere });
     expect(refused).toMatchObject({ code: "not_found", problem: "collection_not_found" });
+  });
+
+  test("is ended for each who listens when its collection is dropped, and only then", async () => {
+    await using server = await startServer();
+    await createRules(server);
+    using client = await openRawClient(server.url);
+    using other = await openRawClient(server.url);
+    const asked = { text: "red flag", collection: "rules", mode: "keyword" };
+    const { sub } = await client.ask({ type: "subscribe", id: "q", query: asked });
+    await other.ask({ type: "subscribe", id: "q", query: asked });
+    await other.ask({ type: "subscribe", id: "r", room: "news" });
+    await server.call("DELETE /api/v1/collections/rules");
+    for (const each of [client, other]) {
+      const ended = shaped(LIVE_FRAMES.unsubscribed, await each.next("unsubscribed"));
+      expect(ended).toMatchObject({ sub, code: "not_found" });
+    }
+    expect(await client.ask({ type: "unsubscribe", id: "u", sub })).toMatchObject({
+      code: "not_found",
+    });
+    await server.call("POST /api/v1/rooms/news/messages", { data: 1 });
+    expect(await other.next("message")).toMatchObject({ room: "news" });
   });
 });

@@ -226,6 +226,7 @@ describe("after a stop", () => {
       store: world.store,
       queries: {
         listen: (listener) => world.queries.listen(listener),
+        listenEnds: (listener) => world.queries.listenEnds(listener),
         open: (definition) =>
           fails
             ? Promise.reject(new Problem("model_mismatch", "The weights are others."))
