@@ -1,22 +1,17 @@
 import manifest from "../models/manifest.json" with { type: "json" };
+import {
+  choice,
+  enginesReading,
+  integer,
+  nonEmpty,
+  optional,
+  origins,
+  setting,
+  type Reading,
+  type Setting,
+} from "./config/readings.ts";
+import { WATCH_SETTINGS } from "./config/watch-settings.ts";
 import { Problem, type FieldError } from "./problems.ts";
-
-/** How a setting is read: the text of the environment in, a value or a sentence that says what is wrong out. */
-type Reading<T> = { ok: true; value: T } | { ok: false; message: string };
-
-export interface Setting<T> {
-  /** Environment names, the canonical one first. */
-  names: readonly [string, ...string[]];
-  /** The default as it would be written in the environment. */
-  fallback: string;
-  /** What it may be, for the docs. */
-  accepts: string;
-  /** What it does, one sentence or two. */
-  docs: string;
-  /** The value for production and a remark, where they differ from the default. */
-  production?: { value: string; remark: string };
-  read: (text: string) => Reading<T>;
-}
 
 const ENVIRONMENTS = ["development", "testing", "staging", "production"] as const;
 const ENVIRONMENT_ALIASES: Readonly<Record<string, string>> = {
@@ -29,56 +24,6 @@ const MODEL_NAMES = manifest.models.map((model) => model.name);
 const LOG_LEVELS = ["debug", "info", "warning", "error", "critical"] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-function choice<T extends string>(
-  choices: readonly T[],
-  aliases: Readonly<Record<string, string>> = {},
-) {
-  return (text: string): Reading<T> => {
-    const lower = text.toLowerCase();
-    const wanted = aliases[lower] ?? lower;
-    const found = choices.find((one) => one.toLowerCase() === wanted);
-    if (found !== undefined) return { ok: true, value: found };
-    return { ok: false, message: `must be one of ${choices.join(", ")}` };
-  };
-}
-
-function integer(min: number, max: number) {
-  return (text: string): Reading<number> => {
-    const value = Number(text);
-    if (/^-?\d+$/.test(text) && value >= min && value <= max) return { ok: true, value };
-    return { ok: false, message: `must be a whole number from ${min} to ${max}` };
-  };
-}
-
-function nonEmpty(text: string): Reading<string> {
-  if (text.trim() === "" || text.includes("\0")) return { ok: false, message: "must not be empty" };
-  return { ok: true, value: text };
-}
-
-/** `auto` is undefined: the machine decides. */
-function enginesReading(text: string): Reading<number | undefined> {
-  if (text.toLowerCase() === "auto") return { ok: true, value: undefined };
-  const count = integer(0, 64)(text);
-  return count.ok ? count : { ok: false, message: "must be auto or a whole number from 0 to 64" };
-}
-
-/** Origins as browsers send them, or `*`. */
-function origins(text: string): Reading<readonly string[]> {
-  const value = text
-    .split(",")
-    .map((one) => one.trim())
-    .filter((one) => one !== "");
-  const good = value.every(
-    (one) => one === "*" || (URL.canParse(one) && new URL(one).origin === one),
-  );
-  if (good) return { ok: true, value };
-  return { ok: false, message: "must be origins such as https://app.example.com, or *" };
-}
-
-function setting<T>(one: Setting<T>): Setting<T> {
-  return one;
-}
 
 /** The one schema: every setting, its default, its environment names and its docs. */
 export const SETTINGS = {
@@ -131,6 +76,62 @@ export const SETTINGS = {
     read: (text: string): Reading<"json" | "console" | undefined> =>
       text === "" ? { ok: true, value: undefined } : choice(["json", "console"] as const)(text),
   }),
+  logFile: setting({
+    names: ["LOG_FILE"],
+    fallback: "",
+    accepts: "a path, whose folder is made if it is missing; empty writes no file",
+    docs: "A file that is given every line of the log too. What cannot be written there, as on a full disk, is dropped and counted; no request waits for it.",
+    read: optional,
+  }),
+  logFileBytesMax: setting({
+    names: ["LOG_FILE_BYTES_MAX"],
+    fallback: "67108864",
+    accepts: "65536 to 1099511627776 bytes",
+    docs: "Past it `LOG_FILE` is given the time in its name, and a new one is begun.",
+    read: integer(65_536, 1_099_511_627_776),
+  }),
+  logFilesKept: setting({
+    names: ["LOG_FILES_KEPT"],
+    fallback: "10",
+    accepts: "0 to 10000",
+    docs: "Such files that are kept beside `LOG_FILE`; older ones are removed.",
+    read: integer(0, 10_000),
+  }),
+  startupUptimeSeconds: setting({
+    names: ["STARTUP_MIN_UPTIME"],
+    fallback: "2",
+    accepts: "0 to 3600 seconds",
+    docs: "`/health/startup` says that the server has started once this time is over and every part is open.",
+    read: integer(0, 3600),
+  }),
+  startupTimeoutSeconds: setting({
+    names: ["STARTUP_TIMEOUT"],
+    fallback: "600",
+    accepts: "1 to 86400 seconds",
+    docs: "Longest time for one step of the start, a migration with its copy of the database included. Past it the start has failed.",
+    read: integer(1, 86_400),
+  }),
+  rateLimit: setting({
+    names: ["RATE_LIMIT"],
+    fallback: "0",
+    accepts: "0 to 1000000 requests a second; 0 sets no bound",
+    docs: "Requests a second that one address may send; more are answered with 429. Probes and `/metrics` do not count.",
+    read: integer(0, 1_000_000),
+  }),
+  rateBurst: setting({
+    names: ["RATE_BURST"],
+    fallback: "100",
+    accepts: "1 to 1000000",
+    docs: "Requests that one address may send at once after a pause.",
+    read: integer(1, 1_000_000),
+  }),
+  trustProxy: setting({
+    names: ["TRUST_PROXY"],
+    fallback: "0",
+    accepts: "0 to 16",
+    docs: "Proxies in front of the server. The client's address is the one that the first of them has written into `X-Forwarded-For`; 0 does not read that header, which anybody can send.",
+    read: integer(0, 16),
+  }),
   embeddingModel: setting({
     names: ["EMBEDDING_MODEL_NAME"],
     fallback: "all-MiniLM-L6-v2",
@@ -164,8 +165,7 @@ export const SETTINGS = {
     fallback: "",
     accepts: "a folder, made if it is missing; empty takes `index` in `DATA_DIR`",
     docs: "Where index files are kept. They can be made again from the database at any time.",
-    read: (text: string): Reading<string | undefined> =>
-      text === "" ? { ok: true, value: undefined } : nonEmpty(text),
+    read: optional,
   }),
   indexSealRows: setting({
     names: ["INDEX_SEAL_ROWS"],
@@ -244,6 +244,16 @@ export const SETTINGS = {
     docs: "Backups that are kept; older ones are removed when one more was made. Copies from before a migration are not counted.",
     read: integer(1, 1000),
   }),
+  webhookPrivateAddresses: setting({
+    names: ["WEBHOOK_PRIVATE_ADDRESSES"],
+    fallback: "false",
+    accepts: "true or false",
+    docs: "Webhooks may go to addresses that are not of the public internet, and by http. For development, and for receivers in the same network where everyone who may make standing queries is trusted.",
+    read: (text: string): Reading<boolean> => {
+      const given = choice(["true", "false"] as const, { 1: "true", 0: "false" })(text);
+      return given.ok ? { ok: true, value: given.value === "true" } : given;
+    },
+  }),
   wsHeartbeatSeconds: setting({
     names: ["WS_HEARTBEAT_INTERVAL"],
     fallback: "15",
@@ -262,7 +272,7 @@ export const SETTINGS = {
     names: ["CORS_ORIGINS", "WS_ORIGINS"],
     fallback: "",
     accepts: "origins such as `https://app.example.com`, with commas between them; `*` allows all",
-    docs: "Pages of other hosts that may open a live connection. A page of the server's own host always may, and so may a program that is no browser.",
+    docs: "Pages of other hosts that may call the API and open a live connection. A page of the server's own host always may, and so may a program that is no browser.",
     read: origins,
   }),
   wsConnections: setting({
@@ -286,63 +296,7 @@ export const SETTINGS = {
     docs: "Frames that one live connection may send at once after a pause.",
     read: integer(1, 100_000),
   }),
-  metricsExporter: setting({
-    names: ["METRICS_EXPORTER"],
-    fallback: "prometheus",
-    accepts: "prometheus, console, otlp or none",
-    docs: "`prometheus` answers `GET /metrics`. `console` writes all numbers to the log once a minute too, and `otlp` sends them to `OTEL_EXPORTER_OTLP_ENDPOINT`. `none` counts nothing.",
-    read: choice(["prometheus", "console", "otlp", "none"] as const),
-  }),
-  otelEnabled: setting({
-    names: ["OTEL_ENABLED"],
-    fallback: "",
-    accepts: "true or false; empty is true where `OTEL_EXPORTER_OTLP_ENDPOINT` is set",
-    docs: "Traces. Where they are off, nothing of OpenTelemetry is loaded.",
-    read: (text: string): Reading<boolean | undefined> => {
-      if (text === "") return { ok: true, value: undefined };
-      const given = choice(["true", "false"] as const, { 1: "true", 0: "false" })(text);
-      return given.ok ? { ok: true, value: given.value === "true" } : given;
-    },
-  }),
-  otelEndpoint: setting({
-    names: ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_ENDPOINT"],
-    fallback: "",
-    accepts: "an http or https URL; empty is `http://localhost:4318` where it is needed",
-    docs: "The collector, by OTLP over HTTP (port 4318, not gRPC's 4317). Traces go to `/v1/traces` below it, metrics to `/v1/metrics`.",
-    read: (text: string): Reading<string | undefined> => {
-      if (text === "") return { ok: true, value: undefined };
-      const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
-      return isHttp
-        ? { ok: true, value: text }
-        : { ok: false, message: "must be an http or https URL" };
-    },
-  }),
-  otelServiceName: setting({
-    names: ["OTEL_SERVICE_NAME"],
-    fallback: "slipstream",
-    accepts: "a name",
-    docs: "The service's name in traces.",
-    read: nonEmpty,
-  }),
-  traceShare: setting({
-    names: ["OTEL_TRACES_SAMPLER_ARG"],
-    fallback: "1",
-    accepts: "0 to 1",
-    docs: "Share of the traces beginning here that are kept. A trace that began elsewhere is kept where it is kept there.",
-    read: (text: string): Reading<number> => {
-      const value = Number(text);
-      return value >= 0 && value <= 1
-        ? { ok: true, value }
-        : { ok: false, message: "must be a number from 0 to 1" };
-    },
-  }),
-  traceDetail: setting({
-    names: ["TRACE_DETAIL"],
-    fallback: "light",
-    accepts: "light or detailed",
-    docs: "`light` makes one span of each request, `detailed` one of each step of it too, which costs ten times as much.",
-    read: choice(["light", "detailed"] as const),
-  }),
+  ...WATCH_SETTINGS,
 } as const;
 
 type Settings = typeof SETTINGS;

@@ -1,4 +1,4 @@
-import { BUILDER_CHILD_COMMAND, ENGINE_COMMAND } from "./engine/child-command.ts";
+import { BUILDER_CHILD_COMMAND, ENGINE_COMMAND, TASK_COMMAND } from "./engine/child-command.ts";
 
 const args = process.argv.slice(2);
 if (args[0] === ENGINE_COMMAND) {
@@ -8,6 +8,10 @@ if (args[0] === ENGINE_COMMAND) {
 if (args[0] === BUILDER_CHILD_COMMAND) {
   const { runBuilderChild } = await import("./engine/builder-child.ts");
   await runBuilderChild();
+}
+if (args[0] === TASK_COMMAND) {
+  const { runTaskChild } = await import("./boot/task-child.ts");
+  await runTaskChild();
 }
 const { run } = await import("./cli/run.ts");
 process.exit(await run(args));

@@ -35,8 +35,22 @@ export const PROBLEMS = {
   collection_not_found: { status: 404, title: "No such collection or alias", retry: false },
   document_not_found: { status: 404, title: "No such document", retry: false },
   alias_not_found: { status: 404, title: "No such alias", retry: false },
+  room_not_found: { status: 404, title: "No such room", retry: false },
+  history_lost: {
+    status: 410,
+    title: "This part of the history is no longer kept",
+    retry: false,
+  },
   problem_not_found: { status: 404, title: "No such problem code", retry: false },
   method_not_allowed: { status: 405, title: "This method is not allowed here", retry: false },
+  standing_query_not_found: {
+    status: 404,
+    title: "No such stored standing query",
+    retry: false,
+  },
+  job_not_found: { status: 404, title: "No such job", retry: false },
+  job_state: { status: 409, title: "The job is not in a state for this", retry: false },
+  backup_not_found: { status: 404, title: "No such backup", retry: false },
   name_taken: { status: 409, title: "The name is already in use", retry: false },
   idempotency_in_flight: {
     status: 409,
@@ -44,6 +58,7 @@ export const PROBLEMS = {
     retry: true,
   },
   too_large: { status: 413, title: "The request is too large", retry: false },
+  upgrade_required: { status: 426, title: "This address is for WebSockets", retry: false },
   unsupported_media_type: {
     status: 415,
     title: "This content type or encoding is not supported",
@@ -55,6 +70,7 @@ export const PROBLEMS = {
     retry: false,
   },
   limit_reached: { status: 422, title: "A limit of this server is reached", retry: false },
+  rate_limited: { status: 429, title: "Too many requests", retry: true },
   internal: { status: 500, title: "Something went wrong on our side", retry: true },
   busy: { status: 503, title: "The server is too busy", retry: true },
   not_ready: { status: 503, title: "The server is not ready", retry: true },
@@ -78,8 +94,15 @@ export const PROBLEMS = {
     exit: 1,
   },
   data_damaged: { status: 500, title: "The data directory is damaged", retry: false, exit: 1 },
+  migration_changed: {
+    status: 500,
+    title: "A migration was edited after it was applied",
+    retry: false,
+    exit: 1,
+  },
   migration_failed: { status: 500, title: "A migration failed", retry: false, exit: 1 },
   model_damaged: { status: 500, title: "A model file is damaged", retry: false, exit: 1 },
+  start_timeout: { status: 500, title: "The start took too long", retry: true, exit: 1 },
   port_in_use: { status: 500, title: "The port is in use", retry: true, exit: 1 },
   native_missing: {
     status: 500,
@@ -99,6 +122,54 @@ export type ProblemCode = keyof typeof PROBLEMS;
 export function isProblemCode(code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code);
 }
+
+/** Codes of `error` frames on a live connection. */
+export const LIVE_ERRORS = {
+  bad_frame: "The frame is not a JSON object with a type, or its id is not one",
+  unknown_type: "There is no request of this type",
+  invalid: "A field of the request is wrong",
+  unauthenticated: "The connection has not said who it is",
+  token_expired: "The connection's token is no longer good",
+  forbidden: "The connection may not do this",
+  not_found: "What the request is about does not exist",
+  already_subscribed: "The connection has this subscription",
+  limit_subscriptions: "The connection or the server has as many as it may",
+  rate_limited: "The connection sends too much",
+  too_large: "The request or its answer is too large",
+  unrecoverable: "What comes next in the replay is no longer kept",
+  unavailable: "The server cannot do this now",
+  cancelled: "The request was cancelled",
+  draining: "The server is stopping",
+  internal: "Something went wrong on our side",
+} as const;
+
+export type LiveErrorCode = keyof typeof LIVE_ERRORS;
+
+/** The code that a problem has in an `error` frame. */
+export function liveErrorOf(code: ProblemCode): LiveErrorCode {
+  if (code === "limit_reached") return "limit_subscriptions";
+  const { status } = PROBLEMS[code];
+  if (status === 404) return "not_found";
+  if (status === 413) return "too_large";
+  if (status < 500) return "invalid";
+  return status === 500 ? "internal" : "unavailable";
+}
+
+/**
+ * How live connections are closed: codes of RFC 6455, section 7.4, and our own. After 4000 to 4499 a client comes back,
+ * after 4500 and up it does not.
+ */
+export const CLOSES = {
+  draining: { code: 1001, reason: "The server is stopping." },
+  binary: { code: 1003, reason: "Frames are JSON text." },
+  full: { code: 1013, reason: "The server has as many connections as it may." },
+  stale: { code: 4000, reason: "Nothing was heard for too long." },
+  rate_abuse: { code: 4003, reason: "Too many frames; wait half a minute." },
+  protocol_errors: { code: 4500, reason: "Too many frames that are none." },
+  forbidden: { code: 4503, reason: "Pages of this origin may not connect." },
+} as const;
+
+export type CloseName = keyof typeof CLOSES;
 
 /** One wrong field of a request: where it is (JSON Pointer or query name) and what is wrong, never its value. */
 export interface FieldError {

@@ -5,7 +5,7 @@ import type { Documents } from "../documents/documents.ts";
 import type { Backups } from "../maintenance/backups.ts";
 import type { Rooms } from "../rooms/rooms.ts";
 import { openAuditLog, type AuditLog } from "../telemetry/audit-log.ts";
-import { getLogger } from "../telemetry/logs.ts";
+import { getLogger, outsideRequests } from "../telemetry/logs.ts";
 
 const log = getLogger("boot");
 
@@ -14,7 +14,11 @@ type Write = AuditLog["write"];
 /** The audit log where the settings say, or with the data. */
 export function openAudit({ auditLog, dataDir }: Pick<Config, "auditLog" | "dataDir">): AuditLog {
   const folder = auditLog ?? join(dataDir, "audit");
-  return openAuditLog({ folder, onLost: (lines) => log.error("audit.dropped", { lines }) });
+  return openAuditLog({ folder, onLost: tellLost });
+}
+
+function tellLost(lines: number): void {
+  outsideRequests(() => log.error("audit.dropped", { lines }));
 }
 
 /** Collections whose making, changes and ends are written into the audit log. */

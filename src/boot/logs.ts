@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { captureForeignOutput } from "../telemetry/foreign-output.ts";
 import { LineSink } from "../telemetry/line-sink.ts";
 import { LogFile } from "../telemetry/log-file.ts";
-import { configureLogging, getLogger } from "../telemetry/logs.ts";
+import { configureLogging, getLogger, outsideRequests } from "../telemetry/logs.ts";
 
 const log = getLogger("logs");
 
@@ -36,7 +36,8 @@ export async function openServerLogs(config: Config): Promise<AsyncDisposable> {
 
 /** Each sink tells of its own losses, in all of them. */
 function tellLost(lines: number): void {
-  log.warning("log.dropped", { lines });
+  // The request that happened to set the write off has nothing to do with it.
+  outsideRequests(() => log.warning("log.dropped", { lines }));
 }
 
 function logFile({

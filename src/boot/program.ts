@@ -162,7 +162,12 @@ async function openParts(
   );
   const events = stack.use(createEventStreams(rooms, systemClock, [queries]));
   const collections = auditedCollections(
-    createCollections({ store, engines, defaultModel: config.embeddingModel }),
+    createCollections({
+      store,
+      engines,
+      defaultModel: config.embeddingModel,
+      onDropped: (collectionKey) => queries.drop(collectionKey),
+    }),
     audit.write,
   );
   const documents = auditedDocuments(createDocuments({ store, engines, prepare }), audit.write);

@@ -1,4 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
+import { openAudit } from "../boot/audited.ts";
 import { parseConfig } from "../config.ts";
 import { BackupSchema } from "../contract/backups.ts";
 import { restoreBackup } from "../store/local/restore.ts";
@@ -28,8 +29,11 @@ export async function backupCommand({ json }: { json?: boolean }): Promise<numbe
 
 /** Puts a backup in the place of the data. The server must not run. @throws Problem as `restoreBackup` */
 export async function restoreCommand(path: string, { json }: { json?: boolean }): Promise<void> {
-  const restored = await restoreBackup(parseConfig(process.env).dataDir, path);
+  const config = parseConfig(process.env);
+  const restored = await restoreBackup(config.dataDir, path);
   const { documents, collections, schema, before = null, epoch, sha256 } = restored;
+  await using audit = openAudit(config);
+  audit.write("backup.restored", { sha256, documents, collections });
   if (json) {
     printResult(JSON.stringify({ documents, collections, schema, epoch, sha256, before }));
     return;

@@ -14,7 +14,7 @@ export async function withTarget<T>(
   options: TargetOptions = {},
 ): Promise<T> {
   const config = commandConfig();
-  await using _logs = await openLogs(config, 2);
+  await using _logs = await openLogs(config);
   await using target = await openTarget(config, options);
   return await work(target, config);
 }

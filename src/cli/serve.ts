@@ -1,4 +1,4 @@
-import { openLogs } from "../boot/logs.ts";
+import { openServerLogs } from "../boot/logs.ts";
 import { serve, type Served } from "../boot/serve.ts";
 import { parseConfig } from "../config.ts";
 import { getLogger } from "../telemetry/logs.ts";
@@ -9,10 +9,7 @@ const log = getLogger("process");
 /** Runs the server until it is told to stop. Resolves to 0 when every request was finished, else to 1. */
 export async function serveCommand({ timing = false }: { timing?: boolean }): Promise<number> {
   const config = parseConfig(process.env);
-  await using _logs = await openLogs(config, 1);
-  // One fault in a detached task must not take every other request with it.
-  process.on("uncaughtException", (error) => log.error("process.uncaught_exception", { error }));
-  process.on("unhandledRejection", (error) => log.error("process.unhandled_rejection", { error }));
+  await using _logs = await openServerLogs(config);
   const stopped = stopSignal();
   const served = await serve(config);
   if (process.stderr.isTTY)
@@ -22,13 +19,16 @@ export async function serveCommand({ timing = false }: { timing?: boolean }): Pr
   return (await served.stop()) ? 0 : 1;
 }
 
+/** The exit codes of a process that a signal has ended: 128 and the signal's number. */
+const SIGNAL_EXITS = { SIGTERM: 143, SIGINT: 130 } as const;
+
 /** The first signal to stop; a second one ends the process at once. */
 function stopSignal(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let signals = 0;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
-      if (++signals > 1) process.exit(1);
+      if (++signals > 1) process.exit(SIGNAL_EXITS[signal]);
       resolve(signal);
     });
   }

@@ -1,4 +1,5 @@
-import { namesOf, SETTINGS, textOf, type Environment, type Setting } from "../config.ts";
+import { namesOf, SETTINGS, textOf, type Environment } from "../config.ts";
+import type { Setting } from "./readings.ts";
 
 const ALL: readonly Setting<unknown>[] = Object.values(SETTINGS);
 

@@ -106,7 +106,10 @@ function writes({ store, engines, prepare }: DocumentsDeps) {
 
 /** Plain reads of documents. */
 export function createDocumentReads(store: StoreRead) {
-  const find = async (collection: CollectionRow, id: string): Promise<DocumentState | undefined> => {
+  const find = async (
+    collection: CollectionRow,
+    id: string,
+  ): Promise<DocumentState | undefined> => {
     const row = await store.document(collection.key, id);
     return row === undefined ? undefined : toState(row);
   };

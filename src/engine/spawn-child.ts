@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
 import { logChildOutput } from "../telemetry/foreign-output.ts";
+import { outsideRequests } from "../telemetry/logs.ts";
 
 export interface ChildOptions<Message> {
   command: string;
@@ -24,8 +25,8 @@ export function spawnChild<Message>({
     onExit: (_process, code, signal) =>
       onExit(signal === null ? `exit code ${code}` : `signal ${signal}`),
   });
-  // Native libraries write there, around every log.
-  void logChildOutput(child.stderr, { command });
+  // Native libraries write there, around every log. A child outlives the request that it was started for.
+  void outsideRequests(() => logChildOutput(child.stderr, { command }));
   return child;
 }
 

@@ -1,6 +1,5 @@
 import { Problem } from "../problems.ts";
 import { createQuickLine, getLogger, withLogContext } from "../telemetry/logs.ts";
-import { limits } from "../limits.ts";
 import { metrics } from "../telemetry/metrics.ts";
 import { traceFields } from "../telemetry/trace-context.ts";
 import { beginRequest, type RequestSpan } from "../telemetry/traces.ts";
@@ -8,6 +7,7 @@ import { isOperations, type Edge } from "./edge.ts";
 import { laterEvents } from "./later-events.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { problemResponse } from "./problem-response.ts";
+import { requestIdOf } from "./request-id.ts";
 import { countActive, countRequest } from "./request-numbers.ts";
 import { targetOf } from "./request-target.ts";
 import { UNMATCHED, type RouteOf } from "./route-templates.ts";
@@ -24,8 +24,6 @@ export interface Connection {
 }
 
 export type Fetch = (request: Request) => Promise<Response> | Response;
-
-const REQUEST_ID = /^[A-Za-z0-9._-]+$/;
 
 export interface FrontOptions {
   routeOf?: RouteOf;
@@ -116,11 +114,8 @@ function clientOf(
 }
 
 function openScope(request: Request, connection: Connection | undefined): RequestScope {
-  const given = request.headers.get("x-request-id");
-  const valid =
-    given !== null && given.length <= limits.requestIdBytesMax && REQUEST_ID.test(given);
   const scope: RequestScope = {
-    requestId: valid ? given : crypto.randomUUID(),
+    requestId: requestIdOf(request),
     error: undefined,
     keepOpen: (seconds = 0) => connection?.timeout(request, seconds),
     runsUntil: () => {},

@@ -3,6 +3,7 @@ import type { Live, LiveServer } from "../live/live.ts";
 import { Problem } from "../problems.ts";
 import type { Front } from "./front.ts";
 import { problemResponse } from "./problem-response.ts";
+import { requestIdOf } from "./request-id.ts";
 import { targetOf } from "./request-target.ts";
 
 /** Seconds a connection may be silent: what a slow client needs and no more. */
@@ -73,15 +74,15 @@ function upgrade(
   request: Request,
   { server, query }: { server: LiveServer; query: string },
 ): Response | undefined {
+  const requestId = requestIdOf(request);
   try {
-    live.upgrade(request, server, query);
+    live.upgrade(request, server, { query, requestId });
     return undefined;
   } catch (error) {
     const problem =
       error instanceof Problem
         ? error
         : new Problem("internal", "Unexpected failure.", { cause: error });
-    const requestId = crypto.randomUUID();
     const response = problemResponse(problem, requestId, LIVE_PATH);
     response.headers.set("x-request-id", requestId);
     if (problem.code === "upgrade_required") response.headers.set("upgrade", "websocket");

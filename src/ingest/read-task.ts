@@ -55,7 +55,7 @@ export async function readFiles(
       batch.next.results = results;
       if (result.ok) {
         batch.documents.push({ document: result.document, line: result.line ?? null });
-        characters += result.document.text.length;
+        characters += sizeOf(result.document);
       } else batch.failures.push(failureOf(result));
       if (!isFull(batch, characters)) continue;
       await give(batch);
@@ -65,6 +65,13 @@ export async function readFiles(
     batch.next = { file: file + 1, results: 0 };
     await give(batch);
   }
+}
+
+/** About how many characters it is on its way: what comes with a text may be larger than it, and is refused later. */
+function sizeOf({ id, title = "", text, metadata, vector = [] }: IngestDocument): number {
+  return (
+    id.length + title.length + text.length + JSON.stringify(metadata).length + vector.length * 8
+  );
 }
 
 function emptyBatch(source: string, next: ReadPlace): ReadBatch {

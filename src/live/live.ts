@@ -162,9 +162,13 @@ function close(
     connection_id: data.session,
     code,
     reason,
-    rooms: [...(data.subscriptions?.keys() ?? [])],
+    rooms: roomsOf(data),
   }));
   started().end(ws);
+}
+
+function roomsOf({ subscriptions }: Connection): string[] {
+  return [...(subscriptions?.values() ?? [])].flatMap(({ room }) => room ?? []);
 }
 
 function welcome(session: string, epoch: string, config: LiveConfig): LiveFrame<"welcome"> {

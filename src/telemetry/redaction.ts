@@ -68,7 +68,7 @@ export function sanitizeSensitiveData<T extends Readonly<Record<string, unknown>
     if (isSensitiveKey(key)) {
       copy ??= { ...fields };
       copy[key] = REDACTED;
-    } else if (typeof field === "object" && field !== null) {
+    } else if (typeof field === "object" && field !== null && !isFlatAndClean(field)) {
       seen ??= new Map([[fields, CIRCULAR]]);
       const cleaned = cleanSafely(field, seen);
       if (cleaned === field) continue;
@@ -78,6 +78,21 @@ export function sanitizeSensitiveData<T extends Readonly<Record<string, unknown>
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same keys, of which some have another value
   return copy === undefined ? fields : (copy as T);
+}
+
+/** Most objects of a line: a request's query, a few numbers. Nothing has to be remembered of them. */
+function isFlatAndClean(value: object): boolean {
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  try {
+    return Object.entries(value).every(
+      ([key, field]) =>
+        (typeof field !== "object" || field === null) &&
+        typeof field !== "function" &&
+        !isSensitiveKey(key),
+    );
+  } catch {
+    return false;
+  }
 }
 
 const CIRCULAR = "[circular]";

@@ -118,6 +118,12 @@ test(
     expect(first("ws.disconnected")).toBeGreaterThan(first("drain.work_ended"));
     expect(last("ws.disconnected")).toBeLessThan(first("jobs closed"));
     expect(order.filter((event) => event === "ws.disconnected")).toHaveLength(SOCKETS);
+    // No request's id is on what belongs to no request.
+    const ofNone = /^(?:ws|app|part|drain|engine|database|process)\./;
+    const marked = logLines(server).filter(
+      ({ event, request_id }) => ofNone.test(String(event)) && request_id !== undefined,
+    );
+    expect(marked).toEqual([]);
   },
   TEST_MS_MAX,
 );

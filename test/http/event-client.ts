@@ -19,15 +19,24 @@ export interface EventClient extends Disposable {
 }
 
 /** Opens the events of a room, with a query where it has one. Resolves when they have begun. */
-export async function openEvents(
+export function openEvents(
   server: TestServer,
   room: string,
   headers: Record<string, string> = {},
 ): Promise<EventClient> {
   const [name = "", query] = room.split("?");
-  const url = `${server.url}/api/v1/rooms/${name}/events${query === undefined ? "" : `?${query}`}`;
+  const path = `/api/v1/rooms/${name}/events${query === undefined ? "" : `?${query}`}`;
+  return openEventsAt(server, path, headers);
+}
+
+/** Opens the events of an address. Resolves when they have begun. */
+export async function openEventsAt(
+  server: TestServer,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<EventClient> {
   const abort = new AbortController();
-  const response = await fetch(url, {
+  const response = await fetch(server.url + path, {
     headers: { accept: "text/event-stream", ...headers },
     signal: abort.signal,
   });

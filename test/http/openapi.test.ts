@@ -5,8 +5,16 @@ import { createDocuments } from "../../src/documents/documents.ts";
 import { createIdempotency } from "../../src/documents/idempotency.ts";
 import { openLocalEngines } from "../../src/engine/engines.ts";
 import { createApp } from "../../src/http/app.ts";
-import { createMaintenance } from "../../src/maintenance/maintenance.ts";
+import { createEventStreams } from "../../src/http/event-streams.ts";
+import { createHealth } from "../../src/http/health.ts";
+import { createWork } from "../../src/boot/work.ts";
+import { parseConfig } from "../../src/config.ts";
+import { systemClock } from "../../src/rooms/clock.ts";
+import { createRooms } from "../../src/rooms/rooms.ts";
 import { createSearch } from "../../src/search/search.ts";
+import { StandingRegistry } from "../../src/standing-queries/registry.ts";
+import { createStoredQueries } from "../../src/standing-queries/stored-queries.ts";
+import { createWebhookSender } from "../../src/standing-queries/webhook-sender.ts";
 import { LocalStore } from "../../src/store/local/local-store.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { engineOptions } from "../support/engine.ts";
@@ -19,7 +27,13 @@ const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "tr
 const JSON_TYPES = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
 /** They say all there is to say by their address. */
-const ORDERS = ["POST /api/v1/admin/verify", "POST /api/v1/admin/compact"];
+const ORDERS = [
+  "POST /api/v1/admin/verify",
+  "POST /api/v1/admin/compact",
+  "POST /api/v1/backups",
+  "POST /api/v1/collections/{name}/reindex",
+  "POST /api/v1/jobs/{id}/cancel",
+];
 
 /** Pages of the documentation are no part of the API. */
 const HIDDEN = [
@@ -34,12 +48,22 @@ const CONTRACT = [
   "DELETE /api/v1/aliases/{name}",
   "DELETE /api/v1/collections/{name}",
   "DELETE /api/v1/collections/{name}/documents/{id}",
+  "DELETE /api/v1/rooms/{room}",
   "GET /api/v1/aliases",
   "GET /api/v1/collections",
   "GET /api/v1/collections/{name}",
   "GET /api/v1/collections/{name}/documents",
   "GET /api/v1/collections/{name}/documents/{id}",
   "GET /api/v1/collections/{name}/search",
+  "GET /api/v1/backups",
+  "GET /api/v1/ingest-runs/{id}",
+  "GET /api/v1/jobs",
+  "GET /api/v1/jobs/{id}",
+  "GET /api/v1/rooms",
+  "GET /api/v1/rooms/{room}",
+  "GET /api/v1/rooms/{room}/events",
+  "GET /api/v1/rooms/{room}/messages",
+  "GET /api/v1/rooms/{room}/presence",
   "GET /health/live",
   "GET /health/ready",
   "GET /problems/{code}",
@@ -50,10 +74,13 @@ const CONTRACT = [
   "POST /api/v1/collections",
   "POST /api/v1/collections/{name}/documents",
   "POST /api/v1/collections/{name}/documents/delete",
+  "POST /api/v1/collections/{name}/files",
   "POST /api/v1/collections/{name}/search",
+  "POST /api/v1/rooms/{room}/messages",
   "POST /api/v1/search/multi",
   "POST /v1/embeddings",
   "PUT /api/v1/aliases/{name}",
+  "PUT /api/v1/rooms/{room}",
 ];
 
 function isObject(value: unknown): value is Json {
@@ -155,16 +182,29 @@ describe("/api/openapi.json", () => {
     await using engines = await openLocalEngines(store, engineOptions(dir.path));
     const { engine } = engines;
     const { prepare, embedTexts } = embedderOf(engine.models);
+    using rooms = createRooms({ store });
+    using events = createEventStreams(rooms);
+    await using queries = new StandingRegistry({ store, folder: dir.path, embed: async () => [] });
+    const send = createWebhookSender({ privateAddresses: false });
+    const webhooks = { send, privateAddresses: false, clock: systemClock };
+    await using storedQueries = createStoredQueries({ store, queries, ...webhooks });
+    const collections = createCollections({ store, engines, defaultModel: "static-256" });
+    const documents = createDocuments({ store, engines, prepare });
+    const config = parseConfig({ DATA_DIR: dir.path });
+    await using work = createWork(config, { store, engines, collections, documents, rooms });
     const app = createApp({
+      ...work,
       store,
       engines,
-      collections: createCollections({ store, engines, defaultModel: "static-256" }),
-      documents: createDocuments({ store, engines, prepare }),
+      rooms,
+      storedQueries,
+      events,
+      collections,
+      documents,
       idempotency: createIdempotency(store),
       search: createSearch({ store, engine, kDefault: 10 }),
       embedTexts,
-      maintenance: createMaintenance({ store, engines }),
-      lifecycle: { state: "ready", steps: [] },
+      health: createHealth({ lifecycle: { state: "ready", steps: [] } }),
     });
     const routes = app.routes
       .filter((route) => !HIDDEN.includes(route.path))

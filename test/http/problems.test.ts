@@ -178,7 +178,7 @@ describe("paths and methods", () => {
       "/api/v1",
       "/api/v1/nothing",
       "/API/v1/collections",
-      "/health",
+      "/healthz",
       "/%00",
       "//",
       "/problems",

@@ -5,6 +5,9 @@ export interface RawConnection extends Disposable {
   write(bytes: string | Uint8Array): void;
   /** One chunk of a chunked body; an empty one ends it. */
   writeChunk(text: string): void;
+  /** Reads nothing more until it is told to go on. */
+  pause(): void;
+  resume(): void;
   /** Resolves with all that came so far once it holds `wanted`. @throws Error when the server closes before */
   until(wanted: string): Promise<string>;
   /** Resolves with all that came, when the server has closed. */
@@ -43,6 +46,8 @@ export async function openRaw(url: string): Promise<RawConnection> {
     write: (bytes) => void socket.write(bytes),
     writeChunk: (part) =>
       void socket.write(`${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
     async until(wanted) {
       while (!text.includes(wanted)) {
         if (closed) throw new Error(`closed before ${wanted} came: ${text}`);

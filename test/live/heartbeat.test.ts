@@ -19,6 +19,7 @@ describe("a client that answers nothing", () => {
     expect(afterMs).toBeGreaterThan(1400);
     expect(afterMs).toBeLessThan(GONE_WITHIN_MS);
     expect(silent.controls.some(({ opcode }) => opcode === OPCODES.ping)).toBe(true);
+    expect(silent.all("ping")[0]).toEqual({ type: "ping" });
     for (const client of [native, json])
       expect(await client.ask({ type: "ping", id: "still" })).toMatchObject({ type: "pong" });
     expect(server.live).toMatchObject({ staleCut: 1, connections: 2 });

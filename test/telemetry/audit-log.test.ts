@@ -1,10 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BackupSchema } from "../../src/contract/backups.ts";
+import { pageOf } from "../../src/contract/shared.ts";
 import { openAuditLog } from "../../src/telemetry/audit-log.ts";
 import { withLogContext } from "../../src/telemetry/logs.ts";
 import { createRules, writeRules } from "../http/answers.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { jobEnded, jobOf } from "../support/jobs.ts";
+import { runProgram } from "../support/process.ts";
+import { shaped, startServer, type TestServer } from "../support/server.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -33,6 +37,8 @@ async function change(server: TestServer): Promise<void> {
   await call("POST /api/v1/collections/rules/documents/delete", "r-delete", gone);
   await call("DELETE /api/v1/aliases/live", "r-unalias");
   await call("DELETE /api/v1/collections/rules", "r-drop");
+  await call("PUT /api/v1/rooms/news", "r-room", { history_messages: 5 });
+  await call("DELETE /api/v1/rooms/news", "r-forget");
 }
 
 describe("the audit log", () => {
@@ -49,6 +55,8 @@ describe("the audit log", () => {
       ["documents.deleted", "r-delete"],
       ["alias.removed", "r-unalias"],
       ["collection.dropped", "r-drop"],
+      ["room.configured", "r-room"],
+      ["room.removed", "r-forget"],
     ]);
     expect(rows[0]).toMatchObject({ event: "collection.created", collection: "rules" });
     expect(rows[3]).toMatchObject({ collection: "rules", by: "filter", deleted: 1 });
@@ -69,6 +77,32 @@ describe("the audit log", () => {
       "collection.dropped",
       "collection.created",
       "collection.dropped",
+    ]);
+  });
+
+  test("has backups that were asked for and removed, and the one that was restored", async () => {
+    using dir = tempDir();
+    let name = "";
+    {
+      await using server = await startServer({ env: { DATA_DIR: dir.path } });
+      await createRules(server);
+      const asked = await fetch(`${server.url}/api/v1/backups`, { method: "POST" });
+      await jobEnded(server.url, (await jobOf(asked)).id);
+      const { json } = await server.call("GET /api/v1/backups");
+      name = shaped(pageOf(BackupSchema), json).items[0]?.name ?? "";
+    }
+    const env = { DATA_DIR: dir.path, LOG_LEVEL: "critical" };
+    const restored = await runProgram(["restore", name], { cwd: dir.path, env });
+    expect(restored.exitCode).toBe(0);
+    {
+      await using server = await startServer({ env: { DATA_DIR: dir.path } });
+      expect((await server.call(`DELETE /api/v1/backups/${name}`)).status).toBe(204);
+    }
+    expect(rowsIn(join(dir.path, "audit")).map(({ event }) => event)).toEqual([
+      "collection.created",
+      "backup.asked",
+      "backup.restored",
+      "backup.removed",
     ]);
   });
 

@@ -254,6 +254,13 @@ describe("parseConfig", () => {
     expect(parseConfig({ [plain]: value, [nested]: "wrong" })).toEqual(wanted);
   });
 
+  test("takes OTEL_EXPORTER_ENDPOINT where OTEL_EXPORTER_OTLP_ENDPOINT is missing", () => {
+    const [old, url] = ["http://old.example:4318", "http://otel.example:4318"];
+    expect(parseConfig({ OTEL_EXPORTER_ENDPOINT: old }).otelEndpoint).toBe(old);
+    const both = { OTEL_EXPORTER_ENDPOINT: old, OTEL_EXPORTER_OTLP_ENDPOINT: url };
+    expect(parseConfig(both).otelEndpoint).toBe(url);
+  });
+
   test("names a wrong nested setting as it was written", async () => {
     const problem = await problemOf(() => parseConfig({ APP_SEARCH__TOP_K: "0" }));
     expect(problem.errors.map(({ field }) => field)).toEqual(["APP_SEARCH__TOP_K"]);

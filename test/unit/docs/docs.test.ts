@@ -44,7 +44,7 @@ test("every command of the program that a document names can be given like that"
 
 describe("what the pages for operators name", async () => {
   const pages = await read(
-    "docs/{production-checklist,runbooks,log-aggregation,limitations,migrations}.md",
+    "docs/{production-checklist,runbooks,log-aggregation,limitations,migrations,operations}.md",
   );
   const code = (await read("{src,scripts}/**/*.{ts,sh}")).map(({ text }) => text).join("\n");
   const named = pages.flatMap(({ path, text }) =>
