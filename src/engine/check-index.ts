@@ -10,9 +10,13 @@ export interface IndexCheck {
   problems: string[];
 }
 
+/** Comparisons of which each found a difference while something was written, and the pause after the first of them. */
+const triesMax = 8;
+const pauseMsFirst = 10;
+
 /**
- * Compares every key of a collection's indexes with the store's. Nothing is changed and nothing waits for it; what is
- * written meanwhile may be told as missing or too much by a second run no more.
+ * Compares every key of a collection's indexes with the store's. Nothing is changed and nothing waits for it; where there
+ * is a difference and something was written meanwhile, it compares again.
  */
 export async function checkIndex(
   store: StoreRead,
@@ -20,9 +24,24 @@ export async function checkIndex(
   collection: CollectionRow,
 ): Promise<IndexCheck> {
   await index.ready;
-  await index.reach();
+  for (let tries = 1; ; tries++) {
+    const before = await store.indexState(collection.key);
+    await index.reach();
+    const check = await compare(store, index, collection);
+    const after = await store.indexState(collection.key);
+    if (check.problems.length === 0 || before.sequence === after.sequence) return check;
+    if (tries === triesMax) return check;
+    await Bun.sleep(pauseMsFirst * 2 ** (tries - 1));
+  }
+}
+
+async function compare(
+  store: StoreRead,
+  index: CollectionIndex,
+  collection: CollectionRow,
+): Promise<IndexCheck> {
   const problems: string[] = [];
-  const compare = async (what: "text" | "vector", has: (key: number) => boolean) => {
+  const compareOne = async (what: "text" | "vector", has: (key: number) => boolean) => {
     const { expected, missing } = await missingKeys(store, { collection, what, has });
     const found = what === "vector" ? index.report().vectors : index.report().words;
     const name = what === "vector" ? "vector" : "keyword";
@@ -33,8 +52,9 @@ export async function checkIndex(
     }
     return found;
   };
-  const vectors = await compare("vector", (key) => index.hasVector(key));
-  const words = index.words === undefined ? 0 : await compare("text", (key) => index.hasWords(key));
+  const vectors = await compareOne("vector", (key) => index.hasVector(key));
+  const words =
+    index.words === undefined ? 0 : await compareOne("text", (key) => index.hasWords(key));
   return { vectors, words, problems };
 }
 
