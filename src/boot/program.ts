@@ -18,6 +18,7 @@ import type { Jobs } from "../jobs/jobs.ts";
 import type { LiveFeatures } from "../live/features.ts";
 import { systemClock } from "../rooms/clock.ts";
 import { createRooms, type Rooms } from "../rooms/rooms.ts";
+import type { EmbedTexts } from "../standing-queries/embed-queue.ts";
 import { StandingRegistry } from "../standing-queries/registry.ts";
 import { createStoredQueries, type StoredQueries } from "../standing-queries/stored-queries.ts";
 import { createWebhookSender } from "../standing-queries/webhook-sender.ts";
@@ -143,23 +144,7 @@ async function openParts(
   closing(stack, "engines", computing.engines);
   const rooms = auditedRooms(stack.use(createRooms({ store })), audit.write);
   const { engines, search, embedTexts, prepare } = computing;
-  const queries = stack.use(
-    new StandingRegistry({
-      store,
-      folder: config.dataDir,
-      embed: async (model, texts) => (await embedTexts(model, texts)).vectors,
-    }),
-  );
-  const { webhookPrivateAddresses: privateAddresses } = config;
-  const storedQueries = stack.use(
-    createStoredQueries({
-      store,
-      queries,
-      send: createWebhookSender({ privateAddresses }),
-      privateAddresses,
-      clock: systemClock,
-    }),
-  );
+  const { queries, storedQueries } = openQueries(stack, config, { store, embedTexts });
   const events = stack.use(createEventStreams(rooms, systemClock, [queries]));
   const collections = auditedCollections(
     createCollections({
@@ -202,6 +187,19 @@ async function openParts(
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Standing queries: those that somebody listens to, and those that are stored. */
+function openQueries(
+  stack: AsyncDisposableStack,
+  { dataDir: folder, webhookPrivateAddresses: privateAddresses }: Config,
+  { store, embedTexts }: { store: DataDirectoryStore } & Pick<Computing, "embedTexts">,
+) {
+  const embed: EmbedTexts = async (model, texts) => (await embedTexts(model, texts)).vectors;
+  const queries = stack.use(new StandingRegistry({ store, folder, embed }));
+  const send = createWebhookSender({ privateAddresses });
+  const stored = { store, queries, send, privateAddresses, clock: systemClock };
+  return { queries, storedQueries: stack.use(createStoredQueries(stored)) };
 }
 
 /** Times a step of the start, and waits for it no longer than it may take. */

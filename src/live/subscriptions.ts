@@ -40,12 +40,7 @@ interface Opened {
 
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
   const { features, outbox, counters } = options;
-  const { rooms, queries } = features;
-  const presence = createRoomPresence(rooms.presence, outbox);
-  const open = async ({ room, query }: LiveRequest<"subscribe">): Promise<Opened> => {
-    if (query !== undefined) return queries.open(query);
-    return { stream: rooms.stream(room ?? "") };
-  };
+  const presence = createRoomPresence(features.rooms.presence, outbox);
   const end = (ws: Socket, subscription: Subscription): void => {
     subscription.ended = true;
     ws.data.subscriptions?.delete(subscription.stream.sub);
@@ -85,7 +80,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   };
   return {
     async subscribe(ws, request) {
-      const opened = await open(request);
+      const opened = await open(features, request);
       let added = false;
       try {
         added = !ws.data.closed && (await add(ws, request, opened));
@@ -115,6 +110,14 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     holdPresence: (ws) => presence.hold(ws),
     releasePresence: (ws) => presence.release(ws),
   };
+}
+
+async function open(
+  { rooms, queries }: SubscriptionsOptions["features"],
+  { room, query }: LiveRequest<"subscribe">,
+): Promise<Opened> {
+  if (query !== undefined) return queries.open(query);
+  return { stream: rooms.stream(room ?? "") };
 }
 
 /** Why a connection cannot have another subscription now. */
