@@ -19,6 +19,8 @@ export async function startServer(
     dataDir?: string;
     /** A module that the server, from source, loads first. */
     preload?: string;
+    /** Where its output goes; nowhere by default. */
+    stdout?: "ignore" | number;
   } = {},
 ): Promise<BenchServer> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "slipstream-bench-"));
@@ -27,7 +29,7 @@ export async function startServer(
     options.binary === undefined ? [process.execPath, ...preload, "src/main.ts"] : [options.binary];
   const child = Bun.spawn([...command, "serve"], {
     env: { ...process.env, PORT: "0", DATA_DIR: dataDir, LOG_LEVEL: "error", ...options.settings },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", options.stdout ?? "ignore", "inherit"],
   });
   const url = await listeningUrl(dataDir, child.pid);
   return {
