@@ -2,7 +2,7 @@
  * Disk and memory after 20 rounds of deleting and writing the same 20,000 documents, against those of one live copy, and
  * the longest that a search was held up meanwhile: `bun bench/churn.ts [--json FILE]`
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,6 +10,7 @@ import { Value } from "@sinclair/typebox/value";
 import { CollectionSchema } from "../src/contract/collections.ts";
 import { distinctDocuments, seededRandom } from "../test/e2e/distinct-documents.ts";
 import { startServerProgram, type ServerProgram } from "../test/support/process.ts";
+import { residentBytes } from "./support/process-facts.ts";
 import { clusteredVectors } from "./support/clustered-vectors.ts";
 import { median } from "./support/median.ts";
 import { callJson, post } from "./support/server.ts";
@@ -39,12 +40,6 @@ function diskBytes(path: string): number {
       const found = statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false });
       return sum + (found?.blocks ?? 0) * 512;
     }, 0);
-}
-
-function residentBytes(pid: number): number {
-  const [, kilobytes = "0"] =
-    /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) * 1024;
 }
 
 const random = seededRandom(SEED);

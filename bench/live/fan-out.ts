@@ -1,7 +1,7 @@
 import { LatencyHistogram } from "../support/load-histogram.ts";
 import type { Crowd, CrowdListener } from "./crowd.ts";
 import { payloadAt, timeIn } from "./payload.ts";
-import { cpuSeconds } from "./process-facts.ts";
+import { cpuSeconds } from "../support/process-facts.ts";
 
 /** Publications that may be under way at once; a power of two. */
 const UNDER_WAY_MAX = 4096;

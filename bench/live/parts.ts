@@ -3,7 +3,7 @@ import type { Contestant, LiveServer } from "./contestants.ts";
 import type { FanOutReport, Load } from "./fan-out.ts";
 import type { LoadClient } from "./load-client.ts";
 import type { MatchReport } from "./match.ts";
-import { residentBytes, settled } from "./process-facts.ts";
+import { residentBytes, settled } from "../support/process-facts.ts";
 import type { StormReport } from "./storm.ts";
 import type { WireName } from "./wire.ts";
 

@@ -1,6 +1,6 @@
 import type { Crowd } from "./crowd.ts";
 import { payloadAt } from "./payload.ts";
-import { cpuSeconds, settled } from "./process-facts.ts";
+import { cpuSeconds, settled } from "../support/process-facts.ts";
 import { LatencyHistogram } from "../support/load-histogram.ts";
 
 /** Publications before the storm, so that there is something to go on from. */

@@ -2,6 +2,7 @@ import { Type, type Static } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 import { RoomNameSchema } from "./rooms.ts";
 import { HitSchema, SearchSchema } from "./search.ts";
+import { LostReasonSchema, MatchEventSchema, StandingModeSchema } from "./standing-queries.ts";
 import { FieldErrorSchema, JsonObjectSchema, NameSchema } from "./shared.ts";
 
 /** The live protocol's name, and what a client may offer as its subprotocol. */
@@ -14,24 +15,14 @@ const positionSchema = Type.Object({
   epoch: Type.String({ minLength: 1, maxLength: 64 }),
   offset: offsetSchema,
 });
-const modeSchema = Type.Union([
-  Type.Literal("semantic"),
-  Type.Literal("keyword"),
-  Type.Literal("hybrid"),
-]);
-const eventSchema = Type.Union([
-  Type.Literal("insert"),
-  Type.Literal("update"),
-  Type.Literal("leave"),
-]);
 
 const querySchema = Type.Object({
   text: Type.String({ minLength: 1, maxLength: limits.queryBytesMax }),
   collection: NameSchema,
-  mode: modeSchema,
+  mode: StandingModeSchema,
   min_score: Type.Optional(Type.Number({ description: "Required unless mode is keyword" })),
   filter: Type.Optional(JsonObjectSchema),
-  on: Type.Optional(Type.Array(eventSchema, { minItems: 1, maxItems: 3 })),
+  on: Type.Optional(Type.Array(MatchEventSchema, { minItems: 1, maxItems: 3 })),
   fields: Type.Optional(
     Type.Array(Type.String({ minLength: 1, maxLength: limits.fieldPathBytesMax }), {
       maxItems: 32,
@@ -170,9 +161,7 @@ export const LIVE_FRAMES = {
     epoch: Type.String(),
     offset,
     recovered: Type.Boolean(),
-    reason: Type.Optional(
-      Type.Union([Type.Literal("epoch_changed"), Type.Literal("too_old"), Type.Literal("ahead")]),
-    ),
+    reason: Type.Optional(LostReasonSchema),
     replay: Type.Integer(),
     min_score: Type.Optional(Type.Number()),
     model: Type.Optional(Type.String()),
@@ -189,7 +178,7 @@ export const LIVE_FRAMES = {
     offset,
     doc: Type.String(),
     version: Type.Integer(),
-    event: eventSchema,
+    event: MatchEventSchema,
     score: Type.Number(),
     data: Type.Optional(JsonObjectSchema),
     replay: Type.Optional(Type.Boolean()),

@@ -107,3 +107,8 @@ export const LostEventSchema = Type.Object({
   offset: Type.Integer({ description: "Events go on after this one" }),
 });
 export type LostEvent = Static<typeof LostEventSchema>;
+
+/** The name on the wire, and the topic, of who is in a room. */
+export function presenceSub(room: string): string {
+  return `p:${room}`;
+}

@@ -2,17 +2,20 @@ import { Type, type Static } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 import { JsonObjectSchema, NameSchema } from "./shared.ts";
 
-const modeSchema = Type.Union([
+/** By what a standing query finds documents. */
+export const StandingModeSchema = Type.Union([
   Type.Literal("semantic"),
   Type.Literal("keyword"),
   Type.Literal("hybrid"),
 ]);
-const eventSchema = Type.Union([
+/** What a document did when a match tells of it. */
+export const MatchEventSchema = Type.Union([
   Type.Literal("insert"),
   Type.Literal("update"),
   Type.Literal("leave"),
 ]);
-const lostReasonSchema = Type.Union([
+/** Why a stream cannot be gone on with from a position. */
+export const LostReasonSchema = Type.Union([
   Type.Literal("epoch_changed"),
   Type.Literal("too_old"),
   Type.Literal("ahead"),
@@ -24,11 +27,11 @@ export const NewStandingQuerySchema = Type.Object(
   {
     collection: NameSchema,
     text: Type.String({ minLength: 1, maxLength: limits.queryBytesMax }),
-    mode: modeSchema,
+    mode: StandingModeSchema,
     min_score: Type.Optional(Type.Number({ description: "Required unless mode is keyword" })),
     filter: Type.Optional(JsonObjectSchema),
     on: Type.Optional(
-      Type.Array(eventSchema, {
+      Type.Array(MatchEventSchema, {
         minItems: 1,
         maxItems: 3,
         description: "What a match is told of; insert and update by default",
@@ -80,10 +83,10 @@ const fields = {
   id: Type.String(),
   collection: Type.String(),
   text: Type.String(),
-  mode: modeSchema,
+  mode: StandingModeSchema,
   min_score: Type.Number(),
   filter: Type.Optional(JsonObjectSchema),
-  on: Type.Array(eventSchema),
+  on: Type.Array(MatchEventSchema),
   fields: Type.Array(Type.String()),
   epoch: Type.String({ description: "Offsets mean nothing where it is another one" }),
   offset: Type.Integer({ description: "Its matches are those of the changes after this one" }),
@@ -130,7 +133,7 @@ export const MatchSchema = Type.Object({
   offset: Type.Integer(),
   doc: Type.String(),
   version: Type.Integer(),
-  event: eventSchema,
+  event: MatchEventSchema,
   score: Type.Union([Type.Number(), Type.Null()]),
   data: JsonObjectSchema,
 });
@@ -139,6 +142,6 @@ export const MatchesSchema = Type.Object({
   items: Type.Array(MatchSchema),
   next: Type.String({ description: "Position to go on from" }),
   more: Type.Boolean(),
-  lost: Type.Optional(lostReasonSchema),
+  lost: Type.Optional(LostReasonSchema),
 });
 export type Matches = Static<typeof MatchesSchema>;

@@ -1,3 +1,4 @@
+import { valueWithin } from "../lib/within.ts";
 import type { ModelInfo } from "../embedding/embedder.ts";
 import { queryEncoderModel } from "../embedding/model-files.ts";
 import { listModels, modelInfo } from "../embedding/open-embedder.ts";
@@ -46,7 +47,7 @@ export class Engine implements AsyncDisposable {
     if (options.role.kind === "owner") engine.#indexes.removeStrangers(collections);
     const opened: CollectionIndex[] = [];
     for (const collection of collections) opened.push(await engine.#indexes.open(collection));
-    await within(limits.catchUpMsMax, Promise.all(opened.map(({ ready }) => ready)));
+    await valueWithin(limits.catchUpMsMax, Promise.all(opened.map(({ ready }) => ready)));
     return engine;
   }
 
@@ -175,7 +176,7 @@ export class Engine implements AsyncDisposable {
     if (collection?.key !== key)
       throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
     const index = await this.#indexes.open(collection);
-    await within(limits.catchUpMsMax, index.ready);
+    await valueWithin(limits.catchUpMsMax, index.ready);
     return index;
   }
 }
@@ -188,14 +189,6 @@ export function findModel(name: string): ModelInfo {
 /** The installed models. */
 export function installedModels(): ModelInfo[] {
   return listModels();
-}
-
-/** Waits for some work, but no longer than that. */
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
 }
 
 /** @throws Problem `model_mismatch` where the collection's vectors were made by other weights than are installed now */

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { pause } from "../lib/pause.ts";
 import { limits } from "../limits.ts";
 import { embeddedText } from "./embedded-text.ts";
 import type { ChunkVector, CollectionRow, Commit, PendingChunk, Store } from "../store/store.ts";
@@ -247,11 +248,4 @@ export class Passages implements AsyncDisposable {
         waiter.resolve();
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  return promise;
 }

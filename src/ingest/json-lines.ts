@@ -1,3 +1,4 @@
+import { isObject } from "../lib/is-object.ts";
 import { isDeeperThan } from "../lib/json-depth.ts";
 import { decodeUtf8 } from "../lib/text.ts";
 import { limits } from "../limits.ts";
@@ -95,10 +96,6 @@ function isVector(value: unknown): value is number[] {
 function isMetadataValue(value: unknown): boolean {
   if (Array.isArray(value)) return value.every((item) => typeof item === "string");
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parseJson(text: string): unknown {

@@ -1,3 +1,4 @@
+import { isObject } from "../lib/is-object.ts";
 import type { IngestRun, JobDescription } from "../contract/jobs.ts";
 import type { IngestRunRow, JobRow } from "../store/job-store.ts";
 
@@ -51,8 +52,4 @@ function time(atMs: number): string {
 
 function timeOrNull(atMs: number | null): string | null {
   return atMs === null ? null : time(atMs);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { syncPath } from "./sync-path.ts";
 
 /** A file that travels inside a program and must lie on disk to be used. */
 export interface PackedFile {
@@ -41,7 +42,7 @@ export function unpack(folder: string, files: readonly PackedFile[]): void {
   if (missing.length === 0) return;
   removeOldTemporaries(folder);
   for (const file of missing) write(folder, file);
-  syncFolder(folder);
+  syncPath(folder);
 }
 
 /** Code is loaded from here, so nobody but this user and root may be able to put anything in its place. */
@@ -80,16 +81,6 @@ function write(folder: string, file: PackedFile): void {
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
-  }
-}
-
-/** Makes the renames last through a power cut. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

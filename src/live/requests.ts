@@ -1,4 +1,5 @@
 import type { LiveFrame, LiveRequest } from "../contract/live.ts";
+import { presenceSub } from "../contract/rooms.ts";
 import { utf8Bytes } from "../lib/text.ts";
 import { limits } from "../limits.ts";
 import type { Message } from "../rooms/rooms.ts";
@@ -7,7 +8,6 @@ import type { Socket } from "./connection.ts";
 import { idOf } from "./decode-frame.ts";
 import type { LiveFeatures } from "./features.ts";
 import type { Outbox } from "./outbox.ts";
-import { presenceSub } from "./room-presence.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface RequestsOptions {

@@ -1,13 +1,9 @@
+import { presenceSub } from "../contract/rooms.ts";
 import { limits } from "../limits.ts";
 import type { Presence } from "../rooms/presence.ts";
 import type { Socket } from "./connection.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Subscription } from "./subscription.ts";
-
-/** The topic, and the name on the wire, of who is in a room. */
-export function presenceSub(room: string): string {
-  return `p:${room}`;
-}
 
 /** Connections that are members of their rooms, and are told of the others. */
 export interface RoomPresence {

@@ -1,4 +1,5 @@
 import { Type, type Static } from "@sinclair/typebox";
+import { endsWithin } from "../lib/within.ts";
 import type { JobDescription } from "../contract/jobs.ts";
 import { NO_MODEL } from "../engine/engine.ts";
 import type { Engines } from "../engine/engines.ts";
@@ -88,21 +89,11 @@ async function reindex(
   report({ done: 0, total });
   // Not to be left half done: a search would open the indexes again, and does so after a crash.
   const rebuilding = engines.rebuild(collection);
-  const ended = rebuilding.then(
-    () => true,
-    () => true,
-  );
-  while (!(await Promise.race([ended, pause(LOOK_MS)]))) await look();
+  while (!(await endsWithin(LOOK_MS, rebuilding))) await look();
   await rebuilding;
   signal.throwIfAborted();
   const check = await engines.check(collection);
   const problems = check?.problems ?? [];
   report({ done: total, total });
   return { chunks, vectors: check?.vectors ?? 0, words: check?.words ?? 0, problems };
-}
-
-function pause(milliseconds: number): Promise<false> {
-  const { promise, resolve } = Promise.withResolvers<false>();
-  setTimeout(() => resolve(false), milliseconds);
-  return promise;
 }

@@ -1,3 +1,4 @@
+import { presenceSub } from "../contract/rooms.ts";
 import { limits } from "../limits.ts";
 import type { Clock } from "./clock.ts";
 import type { FrameListener } from "./stream.ts";
@@ -125,7 +126,7 @@ export class LocalPresence implements Presence, Disposable {
     if (presence === undefined) return;
     const { joined, left } = presence;
     const count = presence.connections.size;
-    const sub = `p:${room}`;
+    const sub = presenceSub(room);
     presence.joined = [];
     presence.left = [];
     if (count === 0) this.#rooms.delete(room);

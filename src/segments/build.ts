@@ -1,5 +1,6 @@
 import { assert } from "../problems.ts";
-import { hashFile, sizeOf, syncFile } from "./files.ts";
+import { syncPath } from "../lib/sync-path.ts";
+import { hashFile, sizeOf } from "./files.ts";
 import { runSteps } from "./run-steps.ts";
 import type { BuildJob, Delta, OpenSegment, SegmentKind, Steps } from "./segment-kind.ts";
 
@@ -37,7 +38,7 @@ export function* buildSegment(
   for (const [role, path] of Object.entries(files)) {
     const hash = yield* hashFile(path);
     yield;
-    syncFile(path);
+    syncPath(path);
     built[role] = { path, bytes: sizeOf(path), hash };
     yield;
   }

@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { open, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Steps } from "./segment-kind.ts";
@@ -35,16 +27,6 @@ export function* hashFile(path: string): Steps<string> {
 /** XXH3 of some bytes in hexadecimal digits. */
 export function hashText(bytes: Uint8Array | string): string {
   return Bun.hash.xxHash3(bytes).toString(16).padStart(16, "0");
-}
-
-/** Puts what was written to a file on the disk. Waits for it. */
-export function syncFile(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isObject } from "../lib/is-object.ts";
 import type { StandingQueryDetails } from "../contract/standing-queries.ts";
 import type { StoredQueryRow, WebhookRow } from "../store/stored-query-store.ts";
 import { parseDefinition } from "./stored-definition.ts";
@@ -48,8 +49,4 @@ function describeWebhook(row: WebhookRow): NonNullable<StandingQueryDetails["web
         ? null
         : { at: new Date(errorAtMs).toISOString(), message: error },
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { pause } from "../lib/pause.ts";
 import type { StandingUpdate } from "../store/standing-store.ts";
 import type { Store } from "../store/store.ts";
 import { getLogger, outsideRequests } from "../telemetry/logs.ts";
@@ -173,12 +174,4 @@ export class SupervisedMatcher implements AsyncDisposable {
       await pause(retryMs, this.#closed.signal);
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) return Promise.resolve();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  return promise;
 }

@@ -1,3 +1,4 @@
+import { isObject } from "../lib/is-object.ts";
 import type { ComparisonOperator, Filter, FilterValue } from "./filter.ts";
 
 /**
@@ -86,8 +87,4 @@ function rank(unit: number): number {
 function contains(value: unknown, wanted: FilterValue): boolean {
   if (Array.isArray(value)) return value.some((one: unknown) => one === wanted);
   return typeof value === "string" && typeof wanted === "string" && value.includes(wanted);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isObject } from "../lib/is-object.ts";
 import { limits } from "../limits.ts";
 import { utf8Bytes } from "../lib/text.ts";
 import { Problem } from "../problems.ts";
@@ -165,10 +166,6 @@ function comparable(
 function conjunction(filters: readonly Filter[]): Filter {
   const [first] = filters;
   return filters.length === 1 && first !== undefined ? first : { kind: "and", filters };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A name from the input, short enough and plain enough to be shown back. */

@@ -1,3 +1,4 @@
+import { endsWithin } from "../lib/within.ts";
 import { limits } from "../limits.ts";
 import {
   INSTRUMENTS,
@@ -204,8 +205,5 @@ function numberPoints(
 /** Does all of it side by side, and waits so long at most. What fails has its old numbers. */
 async function within(waitMs: number, works: readonly (() => Promise<void>)[]): Promise<void> {
   if (works.length === 0) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, waitMs);
-  await Promise.race([Promise.allSettled(works.map(async (work) => work())), promise]);
-  clearTimeout(timer);
+  await endsWithin(waitMs, Promise.allSettled(works.map(async (work) => work())));
 }

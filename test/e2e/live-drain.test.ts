@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readRoom } from "../support/live-reader.ts";
+import { publishTo, readRoom } from "../support/live-reader.ts";
 import { eventually, startServerProgram } from "../support/process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -8,11 +8,7 @@ const CLIENTS = 1000;
 const MESSAGES = 200;
 
 async function publish(url: string, number: number): Promise<boolean> {
-  const response = await fetch(`${url}/api/v1/rooms/news/messages`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ data: number, key: `k${number}` }),
-  });
+  const response = await publishTo(url, "news", { data: number, key: `k${number}` });
   return response.status === 201;
 }
 

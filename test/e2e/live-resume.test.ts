@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readRoom, type LiveReader } from "../support/live-reader.ts";
+import { publishTo, readRoom, type LiveReader } from "../support/live-reader.ts";
 import { eventually, startServerProgram, type ServerProgram } from "../support/process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { seededRandom } from "./distinct-documents.ts";
@@ -53,11 +53,7 @@ async function keepAll(url: string): Promise<void> {
 async function publish(url: string, number: number): Promise<number> {
   const once = async (): Promise<number | undefined> => {
     try {
-      const response = await fetch(`${url}/api/v1/rooms/news/messages`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ data: number, key: `k${number}` }),
-      });
+      const response = await publishTo(url, "news", { data: number, key: `k${number}` });
       const answer: unknown = await response.json();
       if (response.status !== 201 && response.status !== 200) return undefined;
       if (typeof answer !== "object" || answer === null || !("offset" in answer)) return undefined;

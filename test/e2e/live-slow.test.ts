@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { openRawClient, type RawClient } from "../live/raw-client.ts";
-import { readRoom } from "../support/live-reader.ts";
-import { residentBytes } from "../../bench/live/process-facts.ts";
+import { publishTo, readRoom } from "../support/live-reader.ts";
+import { residentBytes } from "../../bench/support/process-facts.ts";
 import { eventually, logLines, startServerProgram } from "../support/process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -26,11 +26,7 @@ function publishSteadily(url: string): { stop: () => Promise<number> } {
   let acknowledged = 0;
   const running = new Set<Promise<void>>();
   const publish = async (): Promise<void> => {
-    const response = await fetch(`${url}/api/v1/rooms/busy/messages`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ data: MESSAGE }),
-    });
+    const response = await publishTo(url, "busy", { data: MESSAGE });
     if (response.status === 201) acknowledged++;
   };
   const timer = setInterval(() => {

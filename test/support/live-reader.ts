@@ -106,3 +106,16 @@ export function readRoom(url: () => string, room: string): LiveReader {
     },
   };
 }
+
+/** Publishes a message to a room over HTTP. */
+export function publishTo(
+  url: string,
+  room: string,
+  body: { data: unknown; key?: string },
+): Promise<Response> {
+  return fetch(`${url}/api/v1/rooms/${room}/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}

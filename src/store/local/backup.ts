@@ -1,11 +1,8 @@
 import { Database } from "bun:sqlite";
 import {
-  closeSync,
   createReadStream,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -13,6 +10,7 @@ import {
 } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { syncPath } from "../../lib/sync-path.ts";
 import { Problem } from "../../problems.ts";
 import { factReadSql } from "./fact-read-sql.ts";
 import { fileCheckSql } from "./file-check-sql.ts";
@@ -74,10 +72,10 @@ export async function writeBackup(folder: string, name: string): Promise<Backup>
     }
     const facts = { ...checkCopy(temporary), sha256: await sha256Of(temporary) };
     // SQLite does not sync what VACUUM INTO writes (its documentation of VACUUM, section 3).
-    sync(temporary);
+    syncPath(temporary);
     renameSync(temporary, path);
     writeFacts(path, facts);
-    sync(backups);
+    syncPath(backups);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw toProblem(error);
@@ -151,16 +149,6 @@ export async function sha256Of(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Puts a file's, or a folder's, content on the disk. */
-export function sync(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 async function requireBackup(backups: string, name: string): Promise<Backup> {
   const backup = await backupOf(backups, name);
   if (backup !== undefined) return backup;
@@ -189,7 +177,7 @@ function factsPath(path: string): string {
 function writeFacts(path: string, facts: BackupFacts): void {
   const temporary = `${factsPath(path)}.tmp`;
   writeFileSync(temporary, `${JSON.stringify(facts)}\n`);
-  sync(temporary);
+  syncPath(temporary);
   renameSync(temporary, factsPath(path));
 }
 

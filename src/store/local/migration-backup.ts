@@ -1,15 +1,7 @@
 import type { Database } from "bun:sqlite";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { syncPath } from "../../lib/sync-path.ts";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 
@@ -30,9 +22,10 @@ export function backUp(db: Database, databasePath: string, version: number): str
     mkdirSync(folder, { recursive: true });
     removeBroken(folder);
     db.run("VACUUM INTO ?", [temporary]);
-    sync(temporary);
+    // SQLite does not sync what VACUUM INTO writes (its documentation of VACUUM, section 3).
+    syncPath(temporary);
     renameSync(temporary, path);
-    sync(folder);
+    syncPath(folder);
   } catch (error) {
     // Where the folder itself is a file, Bun's forced removal fails with an error of its own.
     if (existsSync(temporary)) rmSync(temporary);
@@ -42,16 +35,6 @@ export function backUp(db: Database, databasePath: string, version: number): str
   }
   removeOld(folder);
   return path;
-}
-
-/** SQLite does not sync what VACUUM INTO writes (its documentation of VACUUM, section 3). */
-function sync(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** Starts that were cut off would fill the disk with copies of which none is whole. */

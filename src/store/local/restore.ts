@@ -10,8 +10,9 @@ import {
   statSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { syncPath } from "../../lib/sync-path.ts";
 import { Problem } from "../../problems.ts";
-import { backupsIn, checkCopy, sha256Of, sync, type BackupFacts } from "./backup.ts";
+import { backupsIn, checkCopy, sha256Of, type BackupFacts } from "./backup.ts";
 import { DataLock } from "./lock.ts";
 import { connect, openDatabase, toProblem } from "./open-database.ts";
 
@@ -40,10 +41,10 @@ export async function restoreBackup(folder: string, path: string): Promise<Resto
     requireSame(source, sha256);
     const facts = checkCopy(copy);
     const epoch = startNewLife(copy);
-    sync(copy);
+    syncPath(copy);
     const before = putAside(folder);
     renameSync(copy, join(folder, "slipstream.db"));
-    sync(folder);
+    syncPath(folder);
     return { ...facts, epoch, sha256, before };
   } catch (error) {
     removeDatabase(copy);
@@ -109,7 +110,7 @@ function putAside(folder: string): string | undefined {
     // A disk without hard links.
     copyFileSync(path, join(aside, "slipstream.db"));
   }
-  sync(aside);
+  syncPath(aside);
   return aside;
 }
 
