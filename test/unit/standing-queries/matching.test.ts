@@ -101,6 +101,7 @@ describe("a semantic query", () => {
     await world.put({ a: "tyres" });
     await world.put({ a: "worn tyres" });
     await world.embed();
+    await world.heard(1);
     await world.put({ a: "worn tyres" }, { lap: 2 });
     const frames = await world.heard(2);
     expect(frames.map(({ event, version }) => [event, version])).toEqual([
