@@ -70,6 +70,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     }
     const resume = await stream.resume(positionOf(request));
     if (ws.data.closed) return false;
+    const ended = stream.ended?.();
+    if (ended !== undefined) throw ended;
     const subscription = newSubscription(request, { stream, release, after: resume.after });
     // A failure here leaves nothing behind: it is not yet among those of the connection.
     begin(ws, subscription, subscribedFrame(request, opened, resume));

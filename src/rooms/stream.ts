@@ -51,6 +51,8 @@ export interface LiveStream {
   readonly sub: string;
   /** The last offset told to listeners. */
   head(): number;
+  /** Why nothing will come of it any more; undefined, or absent, while it goes on. */
+  ended?(): Problem | undefined;
   /** What a subscriber gets that has read up to `since`, or wants the last `history` frames. */
   resume(options: { since?: Position; history?: number }): Promise<Resume>;
   /** A page of the past; empty with `upTo` reached when there is nothing more. */

@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import type { Problem } from "../problems.ts";
 import type {
   LiveStream,
   LostReason,
@@ -16,6 +17,7 @@ export interface QueryStreamOptions {
   /** Of the database: offsets are its change numbers. */
   epoch: string;
   head: () => number;
+  ended: () => Problem | undefined;
   /** Documents that left the query's matches up to this change are not known. */
   knownFrom: () => number;
   /** @throws Problem `engine_lost` while there is none */
@@ -27,7 +29,7 @@ export interface QueryStreamOptions {
  * last change of each and nothing of those before it. `history` gives nothing, since a search does that.
  */
 export function createQueryStream(options: QueryStreamOptions): LiveStream {
-  const { query, epoch, head, matcher } = options;
+  const { query, epoch, head, ended, matcher } = options;
   const { hash } = query;
   /** How many documents are to be looked at, or why they cannot be. */
   const replayOf = async (since: Position): Promise<number | LostReason> => {
@@ -44,6 +46,7 @@ export function createQueryStream(options: QueryStreamOptions): LiveStream {
   return {
     sub: subOf(hash),
     head,
+    ended,
     async resume({ since }): Promise<Resume> {
       const replay = since === undefined ? undefined : await replayOf(since);
       const offset = head();

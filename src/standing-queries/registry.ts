@@ -46,6 +46,8 @@ interface Entry {
   /** The last offset that its listeners were told, by a match or by progress. */
   toldOffset: number;
   knownFrom: number;
+  /** Why nothing comes of it any more. */
+  ended: Problem | undefined;
   /** Resolves when it is being matched. */
   ready: Promise<void>;
 }
@@ -97,11 +99,9 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
 
   /** A collection is gone, and so are its queries: who listens to them is told. */
   drop(collectionKey: number): void {
-    const reason = new Problem("collection_not_found", "The collection was dropped.");
     for (const entry of this.#entries.values()) {
       if (entry.query.collectionKey !== collectionKey) continue;
-      this.#retire(entry);
-      for (const listener of this.#endListeners) listener(entry.stream.sub, reason);
+      this.#end(entry, dropped());
     }
   }
 
@@ -118,6 +118,10 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
     });
     try {
       await entry.ready;
+      // One that was dropped between the first look and the registration was not among those that its end was told to.
+      if ((await this.#store.collection(collection.name))?.key !== collection.key)
+        this.#end(entry, dropped());
+      if (entry.ended !== undefined) throw entry.ended;
     } catch (error) {
       release();
       throw error;
@@ -141,11 +145,13 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
       releasedAtMs: 0,
       toldOffset: 0,
       knownFrom: 0,
+      ended: undefined,
       ready: Promise.resolve(),
       stream: createQueryStream({
         query,
         epoch: this.#store.epoch,
         head: () => Math.max(this.#cursorOf(query), entry.toldOffset),
+        ended: () => entry.ended,
         knownFrom: () => entry.knownFrom,
         matcher: () => this.#matcher.current(),
       }),
@@ -288,6 +294,13 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
     }
   }
 
+  #end(entry: Entry, reason: Problem): void {
+    if (entry.ended !== undefined) return;
+    entry.ended = reason;
+    this.#retire(entry);
+    for (const listener of this.#endListeners) listener(entry.stream.sub, reason);
+  }
+
   #retire(entry: Entry): void {
     this.#forget(entry);
     this.#matcher.tell({ kind: "remove", hash: entry.query.hash });
@@ -310,6 +323,10 @@ export class StandingRegistry implements StandingQueries, AsyncDisposable {
   #moveCursor(key: string, cursor: number): void {
     this.#cursors.set(key, Math.max(this.#cursors.get(key) ?? 0, cursor));
   }
+}
+
+function dropped(): Problem {
+  return new Problem("collection_not_found", "The collection was dropped.");
 }
 
 function laneKeyOf(query: StandingQuery): string {

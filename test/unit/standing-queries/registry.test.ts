@@ -120,6 +120,17 @@ describe("a query is refused", () => {
     expect((await problemOf(() => world.open(definition))).code).toBe(code);
   });
 
+  test("in a collection that is dropped while it is being opened, whenever that is", async () => {
+    for (const turns of [0, 1, 4, 16]) {
+      await using world = await openWorld();
+      const opening = problemOf(() => world.open({}));
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      await world.store.dropCollection(world.collectionKey);
+      world.queries.drop(world.collectionKey);
+      expect((await opening).code).toBe("collection_not_found");
+    }
+  });
+
   test("by meaning, where the collection has no model, or other weights", async () => {
     const meaning = { mode: "semantic", min_score: 0.5 } as const;
     await using bare = await openWorld({ collection: { model: "none", modelSha256: null } });
