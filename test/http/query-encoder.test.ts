@@ -28,6 +28,19 @@ describe("a query of a collection embedded by all-MiniLM-L6-v2", () => {
     }
   });
 
+  test("leans a little more on meaning where it is fast, unless the request says how to merge", async () => {
+    await using server = await withModel("all-MiniLM-L6-v2");
+    const weightOf = async (body: Record<string, unknown>) => {
+      const answer = await server.call(SEARCH, { query: "wet weather", explain: true, ...body });
+      return readSearch(answer).explain?.["fusion"];
+    };
+    expect(await weightOf({})).toEqual({ method: "weighted", weight: 0.5 });
+    expect(await weightOf({ query_encoder: "rescored" })).toMatchObject({ weight: 0.5 });
+    expect(await weightOf({ query_encoder: "fast" })).toMatchObject({ weight: 0.55 });
+    const own = { method: "weighted", weight: 0.5 };
+    expect(await weightOf({ query_encoder: "fast", fusion: own })).toEqual(own);
+  });
+
   test("has the scores of the full encoder once rescored", async () => {
     await using server = await withModel("all-MiniLM-L6-v2");
     const scores = async (query_encoder: string) => {
