@@ -13,7 +13,7 @@ interface Query {
 /** What Prometheus itself adds to what it scrapes. */
 const OF_PROMETHEUS = { names: ["up"], labels: ["job", "instance"] };
 const FUNCTIONS = new Set(
-  "sum min max avg rate increase histogram_quantile avg_over_time predict_linear".split(" "),
+  "sum min max avg rate increase histogram_quantile avg_over_time predict_linear vector".split(" "),
 );
 const KEYWORDS = new Set(["by", "without", "and", "or", "unless", "on", "ignoring"]);
 
@@ -200,4 +200,17 @@ describe("what is deployed beside the server", () => {
     const { exitCode, stderr } = Bun.spawnSync(["promtool", "check", "rules", "deploy/alerts.yml"]);
     expect({ exitCode, stderr: stderr.toString() }).toMatchObject({ exitCode: 0 });
   });
+
+  test.skipIf(Bun.which("promtool") === null)(
+    "promtool takes a scrape, but for the unit that is documented",
+    async () => {
+      const { text } = await server.call("GET /metrics");
+      const { stdout, stderr } = Bun.spawnSync(["promtool", "check", "metrics"], {
+        stdin: Buffer.from(text),
+      });
+      const said = `${stdout.toString()}${stderr.toString()}`.trim().split("\n").filter(Boolean);
+      const unit = 'use base unit "seconds" instead of "milliseconds"';
+      expect(said).toEqual([`http_server_duration_milliseconds ${unit}`]);
+    },
+  );
 });
