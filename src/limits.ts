@@ -79,6 +79,8 @@ export const limits = {
   filterSetsMax: 256,
   /** Chunks removed before free pages are given back to the file system. */
   chunksRemovedPerVacuum: 1000,
+  /** Chunks that are embedded again and written in one step: some seconds of a transformer, a few milliseconds of the writer. */
+  chunksEmbeddedAgainMax: 64,
   /** Chunks read from the store at once by the background embedder. */
   pendingReadMax: 256,
   /** Log entries applied at once by an index that follows the store: a search waits some 10 ms for them at most. */
@@ -103,12 +105,16 @@ export const limits = {
   metricsWaitMs: 250,
   /** Spans that wait for the collector; past it new ones are lost and counted. Two seconds of a thousand requests each. */
   traceSpansQueuedMax: 2048,
+  /** Bytes after which a batch of light spans takes no more: a span has some 500, and as many of them as go together have room. */
+  traceBatchBytesMax: 320 * 1024,
   /** Requests of detailed traces whose late spans are waited for. */
   traceRequestsOpenMax: 10_000,
   /** Longest wait for the collector when the server stops. */
   traceFlushMsMax: 3000,
   /** What other systems say of a trace that comes here, by its specification. */
   traceStateBytesMax: 512,
+  /** Requests whose `tracestate` is remembered: those that run, and streams. */
+  traceStatesMax: 10_000,
   requestIdBytesMax: 128,
   /** Longest wait for `?wait=indexed`; past it the answer is 200 with what is still pending. */
   waitIndexedMsMax: 600_000,
@@ -166,6 +172,8 @@ export const limits = {
   webhookMatchesWaitingMax: 10_000,
   webhookMatchesWaitingTotal: 100_000,
   webhookCharactersWaitingTotal: 256 * 1024 * 1024,
+  /** Documents of which it is known in which trace they were changed last: a second of writing, some 3 MB. */
+  webhookTracesMax: 10_000,
   /** Matches in memory on their way to the store, in characters; past it they are found by scoring again. */
   webhookCharactersHeldMax: 16 * 1024 * 1024,
   /** Queries whose matches are put into their queues by one write, and the characters of those. */

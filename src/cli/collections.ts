@@ -61,9 +61,11 @@ function describe({
   documents,
   chunks,
   pending_embeddings,
+  weights_match,
   aliases,
 }: CollectionState): string {
   const pending = pending_embeddings > 0 ? `  ${pending_embeddings} waiting to be embedded` : "";
+  const weights = weights_match ? "" : "  embedded by other weights: slipstream reindex --embed";
   const also = aliases.length > 0 ? `  also ${aliases.join(", ")}` : "";
-  return `${name}  ${model}  ${documents} documents  ${chunks} chunks${pending}${also}`;
+  return `${name}  ${model}  ${documents} documents  ${chunks} chunks${pending}${weights}${also}`;
 }

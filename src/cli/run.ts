@@ -92,6 +92,7 @@ export function createProgram(setExitCode: (code: number) => void): Command {
     .description("Merge index segments and give free space back")
     .option("--json", "as JSON")
     .action(async (options) => (await import("./maintenance.ts")).compactCommand(options));
+  addReindex(program, setExitCode);
   addBackups(program, setExitCode);
   addJobs(program);
   addHealth(program, setExitCode);
@@ -107,6 +108,18 @@ export function createProgram(setExitCode: (code: number) => void): Command {
       printResult(json ? JSON.stringify(VERSION) : VERSION_LINE),
     );
   return program;
+}
+
+function addReindex(program: Command, setExitCode: (code: number) => void): void {
+  program
+    .command("reindex")
+    .description("Make the index of a collection anew from the database")
+    .argument("<collection>", "the collection")
+    .option("--embed", "make the vectors anew too, by the weights of this version")
+    .option("--json", "print the job as JSON")
+    .action(async (collection, options) =>
+      setExitCode(await (await import("./reindex.ts")).reindexCommand(collection, options)),
+    );
 }
 
 function addBackups(program: Command, setExitCode: (code: number) => void): void {

@@ -5,7 +5,7 @@ import type {
   Fusion,
   KeywordSettings,
 } from "../contract/collections.ts";
-import { findModel, NO_MODEL } from "../engine/engine.ts";
+import { findModel, hasSameWeights, NO_MODEL } from "../engine/engine.ts";
 import type { Engines } from "../engine/engines.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
@@ -137,6 +137,7 @@ async function describeCollection(
     documents: counts.documents,
     chunks: counts.chunks,
     pending_embeddings: counts.pendingEmbeddings,
+    weights_match: hasSameWeights(row) && row.embedAgain !== "other_weights",
     reclaimable_bytes: index?.reclaimableBytes ?? 0,
     segments: index?.segments ?? 0,
     index: {

@@ -129,6 +129,10 @@ export const CollectionSchema = Type.Object(
     pending_embeddings: Type.Integer({
       description: "Chunks that keyword search sees and semantic search does not yet",
     }),
+    weights_match: Type.Boolean({
+      description:
+        "False where vectors are of other weights than the model has: found by words only, until `reindex?embed=all` has made them anew",
+    }),
     reclaimable_bytes: Type.Integer({
       description: "Bytes of index files that dead rows take; merging gives them back",
     }),

@@ -22,6 +22,8 @@ export interface DocumentsDeps {
     inputs: readonly unknown[],
     options: { collection: CollectionRow; ids: readonly string[] },
   ) => Promise<Prepared[]>;
+  /** Is told of documents before they are written or deleted, in the context of whoever does so. */
+  onChanging?: (collectionKey: number, ids: readonly string[]) => void;
 }
 
 export interface UpsertResult {
@@ -36,11 +38,12 @@ export function createDocuments(deps: DocumentsDeps) {
   return { ...writes(deps), ...createDocumentReads(deps.store) };
 }
 
-function writes({ store, engines, prepare }: DocumentsDeps) {
+function writes({ store, engines, prepare, onChanging }: DocumentsDeps) {
   const remove = async (collection: CollectionRow, ids: readonly string[]): Promise<number> => {
     let deleted = 0;
     for (let start = 0; start < ids.length; start += limits.documentsPerTransactionMax) {
       const slice = ids.slice(start, start + limits.documentsPerTransactionMax);
+      onChanging?.(collection.key, slice);
       deleted += await store.deleteDocuments(collection.key, slice);
     }
     return deleted;
@@ -62,6 +65,10 @@ function writes({ store, engines, prepare }: DocumentsDeps) {
         collection.model === NO_MODEL
           ? await prepareDocuments(inputs, { ids, collection, countTokens: undefined })
           : await prepare(inputs, { ids, collection });
+      onChanging?.(
+        collection.key,
+        prepared.flatMap((one) => (one.ok ? one.document.id : [])),
+      );
       const written = await writeAll(store, collection, prepared);
       const items = prepared.map((one, index) =>
         toItem(one, { written: written[index], input: inputs[index] }),

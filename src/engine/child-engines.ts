@@ -6,6 +6,7 @@ import type { IndexCheck } from "./check-index.ts";
 import type { IndexReport } from "./collection-index.ts";
 import { hasSameWeights } from "./engine.ts";
 import { countedEmbed } from "./embedding-numbers.ts";
+import { embedOrGiveUp } from "./embed-or-give-up.ts";
 import { observePool } from "./engine-numbers.ts";
 import { EnginePool } from "./engine-pool.ts";
 import { trimmer, type Engines } from "./engines.ts";
@@ -55,7 +56,8 @@ export function startChildEngines(options: ChildEnginesOptions) {
     async open(store: Store): Promise<ChildEngines> {
       onSealed = trimmer(store);
       const lanes = { lanes: count, accepts: hasSameWeights };
-      const passages = new Passages(store, countedEmbed(embedBy(background)), lanes);
+      const embed = countedEmbed(embedBy(background));
+      const passages = new Passages(store, embed, lanes);
       const hear = tellSoon((collectionKeys) => pool.tell("hear", collectionKeys));
       store.onCommit((commit) => {
         hear(commit.collectionKey);
@@ -67,8 +69,12 @@ export function startChildEngines(options: ChildEnginesOptions) {
       return {
         ...remoteOwner(pool, requestMsMax),
         embedTexts: (args) => background.call("embedTexts", args),
+        embedPassages: (passage) => embedOrGiveUp(embed, passage),
         caughtUp: (signal) => passages.caughtUp(signal),
-        forgetCollections: () => pool.tell("forgetCollections", undefined),
+        forgetCollections: () => {
+          pool.tell("forgetCollections", undefined);
+          passages.start();
+        },
         states: () => pool.states(),
         embeddingFails: () => passages.failing,
         answer: (request, { background: behind = false } = {}) =>

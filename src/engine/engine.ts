@@ -191,16 +191,24 @@ export function installedModels(): ModelInfo[] {
   return listModels();
 }
 
-/** @throws Problem `model_mismatch` where the collection's vectors were made by other weights than are installed now */
+/** @throws Problem `model_mismatch` where some of the collection's vectors were made by other weights than are installed now */
 export function requireSameWeights(collection: CollectionRow): void {
-  if (hasSameWeights(collection)) return;
+  const { name, model, embedAgain } = collection;
+  const embedAll = `POST /api/v1/collections/${name}/reindex?embed=all`;
+  if (!hasSameWeights(collection)) {
+    throw new Problem(
+      "model_mismatch",
+      `The weights of ${model} are not those that embedded this collection; ${embedAll} embeds it again, and words find it until then.`,
+    );
+  }
+  if (embedAgain !== "other_weights") return;
   throw new Problem(
     "model_mismatch",
-    `The weights of ${collection.model} are not those that embedded this collection; make a new collection and ingest again.`,
+    `The collection is being embedded again by other weights of ${model}, and words find it until that is done; where its job was stopped, ${embedAll} goes on.`,
   );
 }
 
-/** Also false where the model is not installed any more. */
+/** By what is embedded from now on. Also false where the model is not installed any more. */
 export function hasSameWeights({ model, modelSha256 }: CollectionRow): boolean {
   return (
     model === NO_MODEL ||

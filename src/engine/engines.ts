@@ -5,6 +5,7 @@ import type { IndexReport } from "./collection-index.ts";
 import { Engine, hasSameWeights, type EngineOptions } from "./engine.ts";
 import type { EngineState } from "./engine-pool.ts";
 import { countedEmbed } from "./embedding-numbers.ts";
+import { embedOrGiveUp, type EmbedOptions } from "./embed-or-give-up.ts";
 import { observeIndexes, observeModels } from "./index-numbers.ts";
 import { Passages } from "./passages.ts";
 
@@ -32,7 +33,15 @@ export interface IndexOwner {
 export interface Engines extends IndexOwner, AsyncDisposable {
   /** Resolves when all that was committed before the call can be found by meaning, or when the signal ends the wait. */
   caughtUp(signal: AbortSignal): Promise<void>;
-  /** A collection or an alias has changed: what engines remember of them is not true any more. */
+  /**
+   * The vectors of passages, as they would be embedded after a write; undefined where the model finds nothing in the text. At
+   * most `limits.embeddingBatchMax` texts. @throws Problem `busy`, `embedding_failed` where the model itself fails
+   */
+  embedPassages(options: EmbedOptions): Promise<(Float32Array | undefined)[]>;
+  /**
+   * A collection or an alias has changed: what engines remember of them is not true any more, and what waits for its vectors
+   * is looked at again.
+   */
   forgetCollections(): void;
   /** How the engines are; none where they run in this process. */
   states(): EngineState[];
@@ -76,9 +85,10 @@ export async function openLocalEngines(
   const { sealRows, ...rest } = options;
   const onSealed = trimmer(store);
   const engine = await Engine.open(store, { ...rest, role: { kind: "owner", sealRows, onSealed } });
-  const embed = async (model: string, texts: readonly string[]) =>
-    (await engine.models.open(model)).embed(texts);
-  const passages = new Passages(store, countedEmbed(embed), { accepts: hasSameWeights });
+  const embed = countedEmbed(async (model, texts) =>
+    (await engine.models.open(model)).embed(texts),
+  );
+  const passages = new Passages(store, embed, { accepts: hasSameWeights });
   using stack = new DisposableStack();
   stack.use(observeIndexes(engine, store));
   stack.use(observeModels(engine));
@@ -92,8 +102,9 @@ export async function openLocalEngines(
     ...ownerOf(engine, store),
     engine,
     caughtUp: (signal) => passages.caughtUp(signal),
+    embedPassages: (passage) => embedOrGiveUp(embed, passage),
     // Searches of this process use the features' own memory of them.
-    forgetCollections: () => {},
+    forgetCollections: () => passages.start(),
     states: () => [],
     embeddingFails: () => passages.failing,
     async [Symbol.asyncDispose]() {

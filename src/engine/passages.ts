@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { pause } from "../lib/pause.ts";
 import { limits } from "../limits.ts";
+import { embedOrGiveUp } from "./embed-or-give-up.ts";
 import { embeddedText } from "./embedded-text.ts";
 import type { ChunkVector, CollectionRow, Commit, PendingChunk, Store } from "../store/store.ts";
 import { getLogger, outsideRequests } from "../telemetry/logs.ts";
@@ -34,9 +35,6 @@ interface Batch {
 
 /** Why models could not be loaded or run: what else waits for them is left for later. Without a name for a read that failed. */
 type Failures = Map<string, unknown>;
-
-/** A text that every model can embed: if it fails too, the fault is not the other text's. */
-const PROBE = "a";
 
 /**
  * Embeds chunks in the background, oldest first. The store is the queue: a chunk without a vector is waiting, so a crash
@@ -76,7 +74,7 @@ export class Passages implements AsyncDisposable {
     return this.#failing;
   }
 
-  /** Looks at what waits from an earlier run. */
+  /** Looks at what waits: from an earlier run, or since more collections are accepted. */
   start(): void {
     this.#run();
   }
@@ -207,36 +205,11 @@ export class Passages implements AsyncDisposable {
 
   async #embedBatch({ collection, chunks }: Batch): Promise<void> {
     const texts = chunks.map(({ title, text }) => embeddedText(title, text));
-    const vectors = await this.#embedAll(collection.model, texts);
+    const { model } = collection;
+    const { signal } = this.#stop;
+    const vectors = await embedOrGiveUp(this.#embed, { model, texts, signal });
     const rows: ChunkVector[] = chunks.map(({ key }, index) => ({ key, vector: vectors[index] }));
     await this.#store.writeVectors(collection.key, rows);
-  }
-
-  /**
-   * A text that ends its process would hold all others up for ever. So a batch that fails is tried text by text, once a
-   * probe has shown that the model works, and texts that fail by themselves are given up.
-   */
-  async #embedAll(model: string, texts: readonly string[]): Promise<(Float32Array | undefined)[]> {
-    try {
-      return await this.#embed(model, texts);
-    } catch (error) {
-      if (this.#stop.signal.aborted) throw error;
-    }
-    await this.#embed(model, [PROBE]);
-    const vectors: (Float32Array | undefined)[] = [];
-    for (const text of texts) vectors.push(await this.#embedAlone(model, text));
-    return vectors;
-  }
-
-  async #embedAlone(model: string, text: string): Promise<Float32Array | undefined> {
-    try {
-      return (await this.#embed(model, [text]))[0];
-    } catch (error) {
-      if (this.#stop.signal.aborted) throw error;
-      await this.#embed(model, [PROBE]);
-      log.error("embedding.given_up", { model, characters: text.length, error });
-      return undefined;
-    }
   }
 
   #done(key: number, all: boolean): void {

@@ -1,4 +1,4 @@
-import { Type, type Static } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { endsWithin } from "../lib/within.ts";
 import type { JobDescription } from "../contract/jobs.ts";
 import { NO_MODEL } from "../engine/engine.ts";
@@ -7,6 +7,7 @@ import type { AddOptions, JobContext, JobKind } from "../jobs/job-kind.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { Problem } from "../problems.ts";
 import type { CollectionRow, Store } from "../store/store.ts";
+import { embedAgain, requireModelOf } from "./embed-again.ts";
 import type { Maintenance } from "./maintenance.ts";
 
 export interface MaintenanceJobsDeps {
@@ -14,7 +15,7 @@ export interface MaintenanceJobsDeps {
   store: Store;
   engines: Engines;
   maintenance: Maintenance;
-  collections: { require(name: string): Promise<CollectionRow> };
+  collections: { require(name: string): Promise<CollectionRow>; forget(): void };
 }
 
 /** Operations on data that is there, as jobs. */
@@ -29,6 +30,15 @@ export function createMaintenanceJobs(deps: MaintenanceJobsDeps) {
         { collectionKey: collection.key },
         { ...options, collection: collection.name },
       ),
+    /**
+     * Embeds all of a collection again by the weights that are installed, and writes its index files anew. @throws Problem
+     * `vector_required`, `unknown_model`, `dimensions_mismatch` where that cannot be done; `busy`
+     */
+    async embedAgain(collection: CollectionRow, options: AddOptions = {}): Promise<JobDescription> {
+      requireModelOf(collection);
+      const payload = { collectionKey: collection.key, embed: "all" as const };
+      return reindexing.add(payload, { ...options, collection: collection.name });
+    },
   };
 }
 
@@ -52,7 +62,11 @@ function compactionKind({ maintenance }: MaintenanceJobsDeps): JobKind<typeof Em
   };
 }
 
-const ReindexSchema = Type.Object({ collectionKey: Type.Integer() });
+const ReindexSchema = Type.Object({
+  collectionKey: Type.Integer(),
+  /** Vectors are made again, and not only read from the database. */
+  embed: Type.Optional(Type.Literal("all")),
+});
 
 function reindexKind(deps: MaintenanceJobsDeps): JobKind<typeof ReindexSchema> {
   return {
@@ -60,7 +74,13 @@ function reindexKind(deps: MaintenanceJobsDeps): JobKind<typeof ReindexSchema> {
     payload: ReindexSchema,
     unit: "chunks",
     concurrency: 1,
-    run: (payload, context) => reindex(deps, payload, context),
+    async run({ collectionKey, embed }, context) {
+      const collection = await deps.store.collection(context.job.collection ?? "");
+      if (collection?.key !== collectionKey) {
+        throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
+      }
+      return (embed === "all" ? embedAgain : reindex)(deps, collection, context);
+    },
   };
 }
 
@@ -72,14 +92,11 @@ const LOOK_MS = 200;
  * collection finds what has been read, and the collection says that its index is degraded.
  */
 async function reindex(
-  { store, engines, collections }: MaintenanceJobsDeps,
-  { collectionKey }: Static<typeof ReindexSchema>,
-  { job, signal, report }: JobContext,
+  { store, engines }: MaintenanceJobsDeps,
+  collection: CollectionRow,
+  { signal, report }: JobContext,
 ): Promise<Record<string, unknown>> {
-  const collection = await collections.require(job.collection ?? "");
-  if (collection.key !== collectionKey) {
-    throw new Problem("collection_not_found", "The collection was dropped meanwhile.");
-  }
+  const { key: collectionKey } = collection;
   const { chunks, pendingEmbeddings } = await store.counts(collectionKey);
   const total = collection.model === NO_MODEL ? chunks : chunks - pendingEmbeddings;
   const look = async (): Promise<void> => {

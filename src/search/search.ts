@@ -20,6 +20,9 @@ const log = getLogger("search");
 /** The score of a document that matches the filter and that the semantic side cannot see: after all that it can. */
 const UNSEEN_SCORE = { semantic: -1, hybrid: 0 } as const;
 
+/** Searches of a collection that is embedded again, where a commit came into each of them. */
+const TRIES_MAX = 4;
+
 interface FindDeps extends SearchDeps {
   filterSets: FilterSets;
   chunksPerDocument: ChunksPerDocument;
@@ -40,6 +43,38 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
   const filterSets = createFilterSets(store);
   const chunksPerDocument = createChunksPerDocument(store);
   const memory = createReadMemory(store);
+  const searchOnce = async (
+    collection: CollectionRow,
+    request: SearchRequest,
+    { degraded, start }: { degraded: boolean; start: number },
+  ): Promise<{ result: SearchResult; version: string }> => {
+    // Asked once: a version is a statement of SQL that locks the file, three of which were a tenth of a search.
+    const { version, sequence } = memory.begin();
+    await engine.reach(collection, version);
+    if (request.min_sequence !== undefined && request.min_sequence > sequence) {
+      throw new Problem("not_ready", "The change of min_sequence has not happened here.", {
+        retryAfterMs: 1000,
+      });
+    }
+    const whole = planSearch(request, collection, deps);
+    const plan = degraded ? withoutMeaning(whole) : whole;
+    const found = await find({ ...deps, filterSets, chunksPerDocument }, plan);
+    const { page, chunks } = await stage("store", () => fetchPage({ store, memory }, plan, found));
+    const shown = page.flatMap((one) => {
+      const chunk = chunks.get(one.chunkKey);
+      return chunk === undefined ? [] : [toHit(one, chunk, plan)];
+    });
+    if (debugIsWritten()) logQuery(plan, request.query, { hits: shown.length, start });
+    const result = {
+      hits: shown,
+      ...(await extras({ store, filterSets }, plan, found)),
+      ...(plan === whole ? {} : { degraded: true }),
+      took_ms: milliseconds(start),
+      model: collection.model,
+      sequence,
+    };
+    return { result, version };
+  };
   return {
     /**
      * `degraded` leaves the semantic side of a hybrid search out. @throws Problem as `planSearch`; `not_ready`,
@@ -51,33 +86,12 @@ export function createSearch(given: Omit<SearchDeps, "documentKeys">) {
       { degraded = false }: { degraded?: boolean } = {},
     ): Promise<SearchResult> {
       const start = performance.now();
-      // Asked once: a version is a statement of SQL that locks the file, three of which were a tenth of a search.
-      const { version, sequence } = memory.begin();
-      await engine.reach(collection, version);
-      if (request.min_sequence !== undefined && request.min_sequence > sequence) {
-        throw new Problem("not_ready", "The change of min_sequence has not happened here.", {
-          retryAfterMs: 1000,
-        });
+      for (let tries = 1; ; tries++) {
+        const { result, version } = await searchOnce(collection, request, { degraded, start });
+        // What was found may have got another key before it was shown, many chunks at a time.
+        const isWhole = collection.embedAgain === "no" || store.version() === version;
+        if (isWhole || tries === TRIES_MAX) return result;
       }
-      const whole = planSearch(request, collection, deps);
-      const plan = degraded ? withoutMeaning(whole) : whole;
-      const found = await find({ ...deps, filterSets, chunksPerDocument }, plan);
-      const { page, chunks } = await stage("store", () =>
-        fetchPage({ store, memory }, plan, found),
-      );
-      const shown = page.flatMap((one) => {
-        const chunk = chunks.get(one.chunkKey);
-        return chunk === undefined ? [] : [toHit(one, chunk, plan)];
-      });
-      if (debugIsWritten()) logQuery(plan, request.query, { hits: shown.length, start });
-      return {
-        hits: shown,
-        ...(await extras({ store, filterSets }, plan, found)),
-        ...(plan === whole ? {} : { degraded: true }),
-        took_ms: milliseconds(start),
-        model: collection.model,
-        sequence,
-      };
     },
   };
 }

@@ -19,11 +19,16 @@ export interface CollectionRow {
   fusion: Required<Fusion>;
   keyword: KeywordSettings;
   quantization: Quantization;
+  /**
+   * Whether its chunks are being embedded again: `other_weights` while some vectors are not of `modelSha256`, so that
+   * nothing can be compared with all of them.
+   */
+  embedAgain: "no" | "same_weights" | "other_weights";
   createdAt: string;
   updatedAt: string;
 }
 
-export type NewCollection = Omit<CollectionRow, "key" | "createdAt" | "updatedAt">;
+export type NewCollection = Omit<CollectionRow, "key" | "embedAgain" | "createdAt" | "updatedAt">;
 
 export interface CollectionCounts {
   documents: number;
@@ -82,6 +87,12 @@ export interface ChunkVector {
   vector: Float32Array | undefined;
 }
 
+/** What of a collection is to be embedded again: chunks with keys up to one, and how many there are. */
+export interface EmbedAgain {
+  upTo: number;
+  chunks: number;
+}
+
 /** What a keyword index reads of a chunk. */
 export interface ChunkText {
   key: number;
@@ -136,7 +147,7 @@ export interface ChunkHit {
 /** What one COMMIT changed, told in the order of the commits. */
 export interface Commit {
   collectionKey: number;
-  /** The last change number of this commit; unchanged where only vectors were written. */
+  /** The last change number of this commit; unchanged where only vectors were written for the first time. */
   sequence: number;
   documents: readonly { id: string; kind: "insert" | "update" | "delete"; sequence: number }[];
   /** The collection's last index log entry. */
@@ -213,6 +224,13 @@ export interface StoreRead extends RoomRead, StandingRead, StoredQueryRead, JobR
     limit: number;
     collectionKey?: number;
   }): Promise<PendingChunk[]>;
+  /** Chunks that were embedded, with keys above `after` and up to `upTo`, oldest first. */
+  embedded(options: {
+    collectionKey: number;
+    after: number;
+    upTo: number;
+    limit: number;
+  }): Promise<PendingChunk[]>;
   /** The last entry of a collection's index log, and the one up to which the log was cut off. */
   indexState(collectionKey: number): Promise<{ sequence: number; trimmed: number }>;
   /** Index log entries after a number, in order. */
@@ -262,6 +280,22 @@ export interface Store
   deleteDocuments(collectionKey: number, ids: readonly string[]): Promise<number>;
   /** Vectors of chunks that have gone meanwhile are left out. */
   writeVectors(collectionKey: number, vectors: readonly ChunkVector[]): Promise<void>;
+  /**
+   * Notes that all chunks of a collection are to be embedded again by weights of a hash, or gives what is left of that where
+   * it was noted before. Vectors are of those weights from now on. @throws Problem `collection_not_found`
+   */
+  beginEmbedAgain(collectionKey: number, modelSha256: string): Promise<EmbedAgain>;
+  /**
+   * Puts chunks with other vectors in the place of those named, in one step, and gives how many there were: a chunk's
+   * vector never changes, so each gets a new key. The change number moves on, though no document has changed. At most
+   * `limits.chunksEmbeddedAgainMax`. @throws Problem `collection_not_found`
+   */
+  embedAgain(collectionKey: number, vectors: readonly ChunkVector[]): Promise<number>;
+  /**
+   * Notes that everything was embedded again; false where some chunk was not. Where the weights are other ones, queries
+   * that tell of documents that match no longer begin anew.
+   */
+  endEmbedAgain(collectionKey: number): Promise<boolean>;
   /** Cuts the index log off up to a number: every index has it in sealed segments. */
   trimIndexLog(collectionKey: number, sequence: number): Promise<void>;
   putAnswer(key: string, answer: StoredAnswer): Promise<void>;

@@ -53,6 +53,14 @@ export interface WebhookDelivery {
   /** Tries that failed. */
   attempts: number;
   nextAtMs: number;
+  /** Of the change that it is of; null where no trace is known. */
+  traceparent: string | null;
+  tracestate: string | null;
+}
+
+/** A match on its way into a queue. */
+export interface NewDelivery extends Pick<WebhookDelivery, "kind" | "body"> {
+  trace?: { traceparent: string; tracestate: string | undefined };
 }
 
 /** Matches of one query, to be put into its queue. */
@@ -62,7 +70,7 @@ export interface QueuedDeliveries {
   after: number;
   /** The change number up to which all its matches are in the queue then. */
   offset: number;
-  deliveries: readonly Pick<WebhookDelivery, "kind" | "body">[];
+  deliveries: readonly NewDelivery[];
 }
 
 /** What came of sending the first deliveries of a query, up to the one with this id. */

@@ -34,10 +34,18 @@ const filesDetail = {
     },
   },
 };
+const ReindexQuerySchema = Type.Object({
+  embed: Type.Optional(
+    Type.Literal("all", {
+      description:
+        "Embed every chunk again by the weights that are installed, in place. Words find all meanwhile; where the weights are other ones, meaning finds nothing until it is done",
+    }),
+  ),
+});
 const reindexDetail = {
   tags: ["Operations"],
   description:
-    "Removes the collection's index files and makes them anew from the database, by a job.",
+    "Removes the collection's index files and makes them anew from the database, by a job. With `embed=all` the vectors are made anew too.",
 };
 
 export interface FileRouteDeps {
@@ -69,9 +77,14 @@ export const fileRoutes = ({ collections, ingest, maintenanceJobs }: FileRouteDe
     )
     .post(
       "/reindex",
-      async ({ params: { name }, request, status }) => {
+      async ({ params: { name }, query: { embed }, request, status }) => {
         const collection = await collections.require(name);
-        return status(202, await maintenanceJobs.reindex(collection, jobOrigin(request)));
+        const origin = jobOrigin(request);
+        const job =
+          embed === "all"
+            ? await maintenanceJobs.embedAgain(collection, origin)
+            : await maintenanceJobs.reindex(collection, origin);
+        return status(202, job);
       },
-      { params, response: { 202: JobSchema }, detail: reindexDetail },
+      { params, query: ReindexQuerySchema, response: { 202: JobSchema }, detail: reindexDetail },
     );

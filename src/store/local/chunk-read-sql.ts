@@ -9,6 +9,10 @@ interface PendingPage {
   collectionKey?: number;
 }
 
+interface EmbeddedPage extends Required<PendingPage> {
+  upTo: number;
+}
+
 /** The SQL that reads chunks and vectors. */
 export function chunkReadSql({ db, keep }: Connection) {
   const documentsOfChunks = keep<{ key: number; documentKey: number }, [string]>(
@@ -24,6 +28,11 @@ export function chunkReadSql({ db, keep }: Connection) {
   const pending = keep<PendingChunk, [number, number]>(`${waiting} ORDER BY c.key LIMIT ?`);
   const pendingOf = keep<PendingChunk, [number, number, number]>(
     `${waiting} AND c.collection_key = ? ORDER BY c.key LIMIT ?`,
+  );
+  const embedded = keep<PendingChunk, [number, number, number, number]>(
+    `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
+     FROM chunks c JOIN documents d ON d.key = c.document_key
+     WHERE c.collection_key = ? AND c.key > ? AND c.key <= ? AND c.state <> 0 ORDER BY c.key LIMIT ?`,
   );
   const pendingTotal = keep<{ count: number }, []>(
     "SELECT count(*) AS count FROM chunks WHERE state = 0",
@@ -52,6 +61,8 @@ export function chunkReadSql({ db, keep }: Connection) {
       collectionKey === undefined
         ? pending.all(after, limit)
         : pendingOf.all(after, collectionKey, limit),
+    embedded: ({ collectionKey, after, upTo, limit }: EmbeddedPage): PendingChunk[] =>
+      embedded.all(collectionKey, after, upTo, limit),
     pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
     vectors: (keys: readonly number[]): { key: number; vector: Float32Array }[] =>
       vectors

@@ -1,4 +1,4 @@
-import type { ChunkVector, DocumentWrite, IndexChange } from "../store.ts";
+import type { ChunkText, ChunkVector, DocumentWrite, IndexChange } from "../store.ts";
 import type { CommitDraft } from "./commit-drafts.ts";
 import type { IndexLogWriteSql } from "./index-log-write-sql.ts";
 import type { KeywordWriteSql } from "./keyword-write-sql.ts";
@@ -61,12 +61,54 @@ export function chunkWriteSql({ keep }: Connection, { keyword, indexLog }: Chunk
       }
       remove.run(documentKey);
     },
+    embedAgain: embedAgainSql({ keep }, { keyword, note, addVector }),
     writeVector(draft: CommitDraft, { key, vector }: ChunkVector): void {
       const state = vector === undefined ? NOTHING_TO_EMBED : EMBEDDED;
       // No row: the chunk was replaced while its text was being embedded.
       if (setState.run(state, key, draft.collectionKey).changes === 0) return;
       if (vector !== undefined) addVector(draft, key, vector);
     },
+  };
+}
+
+interface Noting extends Pick<ChunkFollowers, "keyword"> {
+  note: (draft: CommitDraft, chunkKey: number, change: IndexChange["change"]) => void;
+  addVector: (draft: CommitDraft, key: number, vector: Float32Array) => void;
+}
+
+/** Puts a chunk with another vector in the place of one that has or had one; false where there is none. */
+function embedAgainSql(
+  { keep }: Pick<Connection, "keep">,
+  { keyword, note, addVector }: Noting,
+): (draft: CommitDraft, chunk: ChunkVector) => boolean {
+  const contentOf = keep<Pick<ChunkText, "title" | "text">, [number, number]>(
+    `SELECT d.title, c.text FROM chunks c JOIN documents d ON d.key = c.document_key
+     WHERE c.key = ? AND c.collection_key = ? AND c.state <> ${PENDING}`,
+  );
+  const copy = keep<unknown, [number, number]>(
+    `INSERT INTO chunks (document_key, collection_key, position, start, "end", heading, text, state)
+     SELECT document_key, collection_key, position, start, "end", heading, text, ? FROM chunks WHERE key = ?`,
+  );
+  // Its vector goes with it.
+  const remove = keep<unknown, [number]>("DELETE FROM chunks WHERE key = ?");
+  return (draft, { key: old, vector }) => {
+    const content = contentOf.get(old, draft.collectionKey);
+    if (content === null) return false;
+    const state = vector === undefined ? NOTHING_TO_EMBED : EMBEDDED;
+    const key = Number(copy.run(state, old).lastInsertRowid);
+    draft.chunkKeyLast = key;
+    draft.chunksAdded++;
+    // Whoever reads the log up to a place between finds the text twice, and never not at all.
+    if (content.text !== null || content.title !== null) {
+      keyword?.add(draft.collectionKey, { key, ...content });
+      note(draft, key, "text");
+    }
+    if (vector !== undefined) addVector(draft, key, vector);
+    keyword?.remove(draft.collectionKey, old);
+    draft.chunksRemoved.push(old);
+    note(draft, old, "removed");
+    remove.run(old);
+    return true;
   };
 }
 

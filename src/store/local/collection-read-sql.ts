@@ -13,12 +13,15 @@ interface StoredCollection {
   fusion: string;
   keyword: string;
   quantization: Quantization;
+  embedAgain: CollectionRow["embedAgain"];
   createdAt: string;
   updatedAt: string;
 }
 
 const COLUMNS = `c.key, c.name, c.model, c.model_sha256 AS modelSha256, c.dimensions, c.metric, c.chunking, c.fusion,
-  c.keyword, c.quantization,  c.created_at AS createdAt, c.updated_at AS updatedAt`;
+  c.keyword, c.quantization,  c.created_at AS createdAt, c.updated_at AS updatedAt,
+  CASE WHEN c.embed_again_up_to IS NULL THEN 'no' WHEN c.embed_again_sha256 IS c.model_sha256 THEN 'same_weights'
+    ELSE 'other_weights' END AS embedAgain`;
 
 /** The SQL that reads collections and aliases. */
 export function collectionReadSql({ keep }: Connection) {

@@ -38,7 +38,13 @@ export function collectionWriteSql({ keep }: Connection, reads: CollectionReadSq
         );
       }
       const row = insert.get(...toValues(collection, now));
-      return { ...collection, key: row?.key ?? 0, createdAt: now, updatedAt: now };
+      return {
+        ...collection,
+        key: row?.key ?? 0,
+        embedAgain: "no",
+        createdAt: now,
+        updatedAt: now,
+      };
     },
     setFusion: (key: number, fusion: unknown, now: string): void => {
       setFusion.run(JSON.stringify(fusion), now, key);

@@ -79,6 +79,7 @@ export function documentWriteSql(connection: Connection, followers: ChunkFollowe
     },
     writeVector: (draft: CommitDraft, vector: ChunkVector): void =>
       chunks.writeVector(draft, vector),
+    embedAgain: chunks.embedAgain,
   };
 }
 

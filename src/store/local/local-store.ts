@@ -8,6 +8,7 @@ import { collectionReadSql } from "./collection-read-sql.ts";
 import { collectionWriteSql } from "./collection-write-sql.ts";
 import { documentWriteSql } from "./document-write-sql.ts";
 import { dropSql } from "./drop-sql.ts";
+import { embedAgainSql } from "./embed-again-sql.ts";
 import { factReadSql } from "./fact-read-sql.ts";
 import { factWriteSql } from "./fact-write-sql.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -133,6 +134,7 @@ async function assemble(connection: Connection, parts: Parts): Promise<LocalStor
     ...queuedWrites(group, {
       collections,
       documents,
+      embedAgain: embedAgainSql(connection),
       facts,
       keyword,
       rooms,

@@ -5,6 +5,8 @@ import indexLog from "../../../migrations/0002_index_log.sql" with { type: "text
 import rooms from "../../../migrations/0003_rooms.sql" with { type: "text" };
 import standing from "../../../migrations/0004_standing_queries.sql" with { type: "text" };
 import jobs from "../../../migrations/0005_jobs.sql" with { type: "text" };
+import embedAgain from "../../../migrations/0006_embed_again.sql" with { type: "text" };
+import webhookTraces from "../../../migrations/0007_webhook_traces.sql" with { type: "text" };
 import { Problem } from "../../problems.ts";
 import { backUp } from "./migration-backup.ts";
 import {
@@ -17,7 +19,15 @@ import {
 } from "./migration-record.ts";
 
 /** In order, by the names of their files; the text is inside the binary. */
-const TEXTS = { initial, index_log: indexLog, rooms, standing_queries: standing, jobs };
+const TEXTS = {
+  initial,
+  index_log: indexLog,
+  rooms,
+  standing_queries: standing,
+  jobs,
+  embed_again: embedAgain,
+  webhook_traces: webhookTraces,
+};
 
 /** Reads the `-- up` and `-- down` parts of one migration's text. */
 function parse([name, text]: [string, string], index: number): Migration & { name: string } {

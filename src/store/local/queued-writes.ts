@@ -5,6 +5,7 @@ import type { Store } from "../store.ts";
 import type { StoredQueryWrite } from "../stored-query-store.ts";
 import type { CollectionWriteSql } from "./collection-write-sql.ts";
 import type { documentWriteSql } from "./document-write-sql.ts";
+import type { EmbedAgainSql } from "./embed-again-sql.ts";
 import type { FactWriteSql } from "./fact-write-sql.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { JobWriteSql } from "./job-write-sql.ts";
@@ -26,6 +27,7 @@ import {
 export interface WriteSql {
   collections: CollectionWriteSql;
   documents: ReturnType<typeof documentWriteSql>;
+  embedAgain: EmbedAgainSql;
   facts: FactWriteSql;
   rooms: RoomWriteSql;
   standing: StandingWriteSql;
@@ -46,6 +48,9 @@ export type QueuedWrites = Pick<
   | "writeDocuments"
   | "deleteDocuments"
   | "writeVectors"
+  | "beginEmbedAgain"
+  | "embedAgain"
+  | "endEmbedAgain"
   | "appendPublications"
   | "configureRoom"
   | "forgetRoom"
@@ -56,10 +61,8 @@ export type QueuedWrites = Pick<
 >;
 
 /** Every one rejects with Problem `busy` where too much waits already. */
-export function queuedWrites(
-  group: GroupCommit,
-  { collections, documents, facts, keyword, rooms, standing, stored, jobs }: WriteSql,
-): QueuedWrites {
+export function queuedWrites(group: GroupCommit, sql: WriteSql): QueuedWrites {
+  const { collections, documents, facts, keyword, rooms, standing, stored, jobs } = sql;
   return {
     createCollection: (collection) =>
       group.add(SMALL_WRITE, () => {
@@ -94,6 +97,7 @@ export function queuedWrites(
       group.addTo(key, sizeOfVectors(vectors), (draft) => {
         for (const vector of vectors) documents.writeVector(draft, vector);
       }),
+    ...embedAgainWrites(group, sql),
     async appendPublications(publications, atMs) {
       assert(publications.length <= limits.publicationsPerWriteMax, "a write is bounded");
       return group.add(sizeOfPublications(publications), () => rooms.append(publications, atMs));
@@ -103,6 +107,27 @@ export function queuedWrites(
     forgetRoom: (name, head) => group.add(SMALL_WRITE, () => rooms.forget(name, head)),
     ...storedQueryWrites(group, stored),
     ...jobWrites(group, jobs),
+  };
+}
+
+function embedAgainWrites(
+  group: GroupCommit,
+  { documents, embedAgain }: Pick<WriteSql, "documents" | "embedAgain">,
+): Pick<Store, "beginEmbedAgain" | "embedAgain" | "endEmbedAgain"> {
+  return {
+    beginEmbedAgain: (key, modelSha256) =>
+      group.add(SMALL_WRITE, () => embedAgain.begin(key, modelSha256)),
+    async embedAgain(key, vectors) {
+      assert(vectors.length <= limits.chunksEmbeddedAgainMax, "a write is bounded");
+      return group.addTo(key, sizeOfVectors(vectors), (draft, live) => {
+        requireLive(live);
+        const replaced = vectors.filter((one) => documents.embedAgain(draft, one)).length;
+        // Whoever remembers chunks until the next change has to read them again.
+        if (replaced > 0) draft.sequence++;
+        return replaced;
+      });
+    },
+    endEmbedAgain: (key) => group.add(SMALL_WRITE, () => embedAgain.end(key)),
   };
 }
 

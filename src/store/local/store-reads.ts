@@ -1,5 +1,6 @@
 import { Problem } from "../../problems.ts";
 import type { JobRead } from "../job-store.ts";
+import type { StandingRead } from "../standing-store.ts";
 import type { KeywordSearch, StoreRead } from "../store.ts";
 import type { StoredQueryRead } from "../stored-query-store.ts";
 import { chunkReadSql } from "./chunk-read-sql.ts";
@@ -31,7 +32,6 @@ export function storeReads(connection: Connection): StoreReads {
   const indexLog = indexLogReadSql(connection);
   const words = keywordReadSql(connection);
   const rooms = roomReadSql(connection);
-  const standing = standingReadSql(connection);
   // A request may hold a collection's row while another drops it.
   const live = (key: number): number => {
     if (collections.isLive(key)) return key;
@@ -65,6 +65,7 @@ export function storeReads(connection: Connection): StoreReads {
     hits: answered(chunks.hits),
     facet: answered(documents.facet),
     pending: answered(chunks.pending),
+    embedded: answered(chunks.embedded),
     indexState: answered(indexLog.state),
     indexLog: answered(indexLog.read),
     indexedKeys: answered(indexLog.keys),
@@ -76,6 +77,18 @@ export function storeReads(connection: Connection): StoreReads {
     publications: answered(rooms.publications),
     lastPublications: answered(rooms.lastPublications),
     firstPublication: answered(rooms.firstPublication),
+    ...standingReads(connection),
+    ...storedQueryReads(connection),
+    ...jobReads(connection),
+    check: answered(file.check),
+    diskBytes: answered(file.diskBytes),
+    ping: answered(facts.ping),
+  };
+}
+
+function standingReads(connection: Connection): StandingRead {
+  const standing = standingReadSql(connection);
+  return {
     changedDocuments: answered(standing.changedDocuments),
     changeList: answered(standing.changeList),
     countChanges: answered(standing.countChanges),
@@ -86,11 +99,6 @@ export function storeReads(connection: Connection): StoreReads {
     standingInside: answered(standing.standingInside),
     standingGone: answered(standing.standingGone),
     standingLeft: answered(standing.standingLeft),
-    ...storedQueryReads(connection),
-    ...jobReads(connection),
-    check: answered(file.check),
-    diskBytes: answered(file.diskBytes),
-    ping: answered(facts.ping),
   };
 }
 

@@ -31,7 +31,8 @@ export function storedQueryReadSql({ keep }: Connection) {
      FROM webhook_deliveries GROUP BY query_id`,
   );
   const deliveries = keep<WebhookDelivery, [string, number]>(
-    `SELECT id, kind, body, created_at_ms AS createdAtMs, attempts, next_at_ms AS nextAtMs
+    `SELECT id, kind, body, created_at_ms AS createdAtMs, attempts, next_at_ms AS nextAtMs, traceparent,
+       tracestate
      FROM webhook_deliveries WHERE query_id = ? ORDER BY id LIMIT ?`,
   );
   return {

@@ -56,13 +56,16 @@ function queueSql({ keep }: Connection) {
     "UPDATE webhooks SET offset = ?3 WHERE query_id = ?1 AND offset = ?2 AND disabled_at_ms IS NULL",
   );
   const insert = keep<unknown, Values>(
-    `INSERT INTO webhook_deliveries (query_id, kind, body, created_at_ms, next_at_ms)
-     VALUES (?1, ?2, ?3, ?4, ?4)`,
+    `INSERT INTO webhook_deliveries (query_id, kind, body, created_at_ms, next_at_ms, traceparent, tracestate)
+     VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)`,
   );
   return (queued: readonly QueuedDeliveries[], atMs: number): boolean[] =>
     queued.map(({ queryId, after, offset, deliveries }) => {
       if (move.run(queryId, after, offset).changes === 0) return false;
-      for (const { kind, body } of deliveries) insert.run(queryId, kind, body, atMs);
+      for (const { kind, body, trace } of deliveries) {
+        const { traceparent = null, tracestate = null } = trace ?? {};
+        insert.run(queryId, kind, body, atMs, traceparent, tracestate);
+      }
       return true;
     });
 }

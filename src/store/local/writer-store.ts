@@ -79,6 +79,9 @@ function writes(thread: WriterThread) {
       thread.call("writeDocuments", values, sizeOfDocuments(values[1])),
     deleteDocuments: (...values) => thread.call("deleteDocuments", values, sizeOfIds(values[1])),
     writeVectors: (...values) => thread.call("writeVectors", values, sizeOfVectors(values[1])),
+    beginEmbedAgain: (...values) => thread.call("beginEmbedAgain", values, SMALL_WRITE),
+    embedAgain: (...values) => thread.call("embedAgain", values, sizeOfVectors(values[1])),
+    endEmbedAgain: (...values) => thread.call("endEmbedAgain", values, SMALL_WRITE),
     trimIndexLog: (...values) => thread.call("trimIndexLog", values, UNQUEUED),
     giveBack: (...values) => thread.call("giveBack", values, UNQUEUED),
     appendPublications: (...values) =>

@@ -6,7 +6,13 @@ import type { CollectionRow } from "../../../src/store/store.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION } from "../store/fixtures.ts";
 
-const OWN_VECTORS: CollectionRow = { ...COLLECTION, key: 1, createdAt: "", updatedAt: "" };
+const OWN_VECTORS: CollectionRow = {
+  ...COLLECTION,
+  key: 1,
+  embedAgain: "no",
+  createdAt: "",
+  updatedAt: "",
+};
 const EMBEDDED: CollectionRow = { ...OWN_VECTORS, model: "static-256", dimensions: 256 };
 
 /** A JSON text as a request brings it, so that keys and numbers are what a parser makes of them. */

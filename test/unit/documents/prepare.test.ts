@@ -11,6 +11,7 @@ const collection: CollectionRow = {
   key: 1,
   model: "static-256",
   chunking: { strategy: "auto", tokens_max: 32, tokens_overlap: 0 },
+  embedAgain: "no",
   createdAt: "",
   updatedAt: "",
 };

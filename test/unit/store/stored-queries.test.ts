@@ -108,10 +108,32 @@ describe.each(OPENERS)("stored queries in a %s", (_name, open) => {
       createdAtMs: 1000,
       attempts: 0,
       nextAtMs: 1000,
+      traceparent: null,
+      tracestate: null,
     });
     expect(second?.body).toBe("three");
     expect(await store.webhookDeliveries("a", 1)).toHaveLength(1);
     expect((await store.storedQuery("b"))?.webhook?.offset).toBe(9);
+  });
+
+  test("keep the trace of each match", async () => {
+    await using own = await openOne(open);
+    const { store } = own;
+    await own.add("a");
+    const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+    const match = { kind: "match" as const, body: "1" };
+    const deliveries = [
+      { ...match, trace: { traceparent, tracestate: "vendor=1" } },
+      { ...match, trace: { traceparent, tracestate: undefined } },
+      match,
+    ];
+    await store.queueDeliveries([queued({ deliveries })], 1);
+    const rows = await store.webhookDeliveries("a", 10);
+    expect(rows.map((row) => [row.traceparent, row.tracestate])).toEqual([
+      [traceparent, "vendor=1"],
+      [traceparent, null],
+      [null, null],
+    ]);
   });
 
   test("count what became of what was sent", async () => {
