@@ -35,7 +35,7 @@ const code = await child.exited;
 const count = (word: string): number =>
   Number(text.match(new RegExp(`^\\s*(\\d+) ${word}$`, "m"))?.[1] ?? 0);
 const [passed, failed, skipped] = [count("pass"), count("fail"), count("skip")];
-for (const line of text.split("\n").filter((line) => line.startsWith("(fail)"))) console.log(line);
+for (const failure of text.match(/^\(fail\).*$/gm) ?? []) console.log(failure);
 if (code !== 0 && failed === 0) {
   const low = belowFloor(text);
   console.log(

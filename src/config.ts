@@ -115,7 +115,7 @@ export const SETTINGS = {
     names: ["RATE_LIMIT"],
     fallback: "0",
     accepts: "0 to 1000000 requests a second; 0 sets no bound",
-    docs: "Requests a second that one address may send; more are answered with 429. Probes and `/metrics` do not count.",
+    docs: "Requests a second that one address may send; more are answered with 429. Handshakes of `/live` count too, probes and `/metrics` do not.",
     read: integer(0, 1_000_000),
   }),
   rateBurst: setting({

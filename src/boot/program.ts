@@ -155,7 +155,10 @@ async function openParts(
     }),
     audit.write,
   );
-  const documents = auditedDocuments(createDocuments({ store, engines, prepare }), audit.write);
+  const documents = auditedDocuments(
+    createDocuments({ store, engines, prepare, onChanging: storedQueries.changing }),
+    audit.write,
+  );
   const features = { store, collections, documents, rooms, storedQueries };
   const work = createWork(config, { ...features, engines });
   closing(stack, "jobs", work);

@@ -37,17 +37,17 @@ export async function serve(config: Config): Promise<Served> {
   log.info("app.starting", { data_dir: config.dataDir });
   const telemetry = await openTelemetry(config);
   closing(stack, "telemetry", telemetry);
-  const starting = createProgram({
-    lifeCycleSpans: telemetry.lifeCycle,
-    edge: createEdge(config),
-  });
+  const edge = createEdge(config);
+  const starting = createProgram({ lifeCycleSpans: telemetry.lifeCycle, edge });
   const { front, lifecycle, timeline } = starting;
   await timeline.step("load the program", Promise.resolve(), 0);
   const live = stack.use(createLive(config));
   stack.use(observeLive(live.counters));
   const listening = await timeline.step(
     "listen",
-    Promise.resolve().then(() => listen(front, { host: config.host, port: config.port, live })),
+    Promise.resolve().then(() =>
+      listen(front, { host: config.host, port: config.port, live, edge }),
+    ),
   );
   stack.defer(() => listening.stop(0));
   const program = stack.use(await starting.open(config));

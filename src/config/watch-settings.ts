@@ -1,4 +1,4 @@
-import { choice, nonEmpty, optional, setting, type Reading } from "./readings.ts";
+import { choice, integer, nonEmpty, optional, setting, type Reading } from "./readings.ts";
 
 /** Headers as OpenTelemetry's specification writes them in one line. */
 function headersReading(text: string): Reading<Readonly<Record<string, string>>> {
@@ -37,8 +37,15 @@ export const WATCH_SETTINGS = {
     names: ["METRICS_EXPORTER"],
     fallback: "prometheus",
     accepts: "prometheus, console, otlp or none",
-    docs: "`prometheus` answers `GET /metrics`. `console` writes all numbers to the log once a minute too, and `otlp` sends them to `OTEL_EXPORTER_OTLP_ENDPOINT`. `none` counts nothing.",
+    docs: "`prometheus` answers `GET /metrics`. `console` writes all numbers to the log now and then too, and `otlp` sends them to `OTEL_EXPORTER_OTLP_ENDPOINT`. `none` counts nothing.",
     read: choice(["prometheus", "console", "otlp", "none"] as const),
+  }),
+  metricsExportMs: setting({
+    names: ["OTEL_METRIC_EXPORT_INTERVAL"],
+    fallback: "60000",
+    accepts: "1000 to 3600000 milliseconds",
+    docs: "Time between two exports of `console` or `otlp`. The first comes after it too, and a last one when the server stops.",
+    read: integer(1000, 3_600_000),
   }),
   otelEnabled: setting({
     names: ["OTEL_ENABLED"],

@@ -9,6 +9,8 @@ export interface Edge {
   clientAddress: ClientAddress;
   /** An answer that needs no app. @throws Problem `rate_limited` */
   before(request: Request, path: string, client: () => string | null): Response | undefined;
+  /** Counts a request of a client whose address is known. @throws Problem `rate_limited` where it sends too many */
+  count(client: () => string | null): void;
   /** What each answer has: headers for browsers, and a smaller body where one is asked for. */
   after(request: Request, response: Response): Response | Promise<Response>;
 }
@@ -39,15 +41,18 @@ export function createEdge({
   const cors = createCors(wsOrigins);
   const take =
     rateLimit === 0 ? undefined : createRateLimit({ perSecond: rateLimit, burst: rateBurst });
+  const count: Edge["count"] = (client) => {
+    if (take === undefined) return;
+    const address = client();
+    if (address !== null) take(address);
+  };
   return {
     clientAddress: createClientAddress(trustProxy),
+    count,
     before(request, path, client) {
       const preflight = request.method === "OPTIONS" ? cors.preflight(request) : undefined;
       if (preflight !== undefined) return preflight;
-      if (take !== undefined && !isOperations(path)) {
-        const address = client();
-        if (address !== null) take(address);
-      }
+      if (!isOperations(path)) count(client);
       return undefined;
     },
     after(request, response) {

@@ -2,7 +2,7 @@ import { Problem } from "../problems.ts";
 import { createQuickLine, getLogger, withLogContext } from "../telemetry/logs.ts";
 import { metrics } from "../telemetry/metrics.ts";
 import { traceFields } from "../telemetry/trace-context.ts";
-import { beginRequest, type RequestSpan } from "../telemetry/traces.ts";
+import { beginRequest, type RequestSpan, type RequestStart } from "../telemetry/traces.ts";
 import { isOperations, type Edge } from "./edge.ts";
 import { laterEvents } from "./later-events.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -64,16 +64,16 @@ export function createFront(
     };
     const { path, query } = targetOf(request);
     const route = routeOf(path);
-    const span = beginSpan(request, { route, path, scope });
-    const fields = { request_id: scope.requestId, ...traceFields(scope.traceparent) };
+    const span = beginSpan(request, { route, path, scope, startMs: start });
+    const fields = contextOf(scope);
     return withLogContext(fields, async () => {
       const client = clientOf(request, connection, edge);
       logBegin(request, { path, query, client, fields });
       const work = () => respond({ fetch, lifecycle, scope, path, edge, client }, request);
       const answered = await (span === undefined ? work() : span.run(work));
       const response = edge === undefined ? answered : await edge.after(request, answered);
-      const durationMs = performance.now() - start;
-      end({ request, path, route, response, scope, span, fields, durationMs });
+      const endMs = performance.now();
+      end({ request, path, route, response, scope, span, fields, startMs: start, endMs });
       return response;
     });
   };
@@ -100,6 +100,13 @@ export function createFront(
 }
 
 export type Front = ReturnType<typeof createFront>;
+
+/** What every log line of a request bears. */
+function contextOf({ requestId, traceparent }: RequestScope): Record<string, string> {
+  return traceparent === undefined
+    ? { request_id: requestId }
+    : { request_id: requestId, ...traceFields(traceparent) };
+}
 
 /** The client's address, found once it is wanted. */
 function clientOf(
@@ -171,10 +178,15 @@ async function withoutBody(fetch: Fetch, request: Request, scope: RequestScope):
 
 function beginSpan(
   { method, headers }: Request,
-  { route, path, scope }: { route: string; path: string; scope: RequestScope },
+  {
+    route,
+    path,
+    scope,
+    startMs,
+  }: { scope: RequestScope } & Pick<RequestStart, "route" | "path" | "startMs">,
 ): RequestSpan | undefined {
   const { requestId } = scope;
-  const span = beginRequest(() => ({ method, route, path, requestId, headers }));
+  const span = beginRequest(() => ({ method, route, path, requestId, headers, startMs }));
   scope.traceparent = span?.traceparent;
   return span;
 }
@@ -206,24 +218,26 @@ interface Ended {
   scope: RequestScope;
   span: RequestSpan | undefined;
   fields: Record<string, string>;
-  durationMs: number;
+  startMs: number;
+  endMs: number;
 }
 
 /** What is said and kept of a request once its answer begins. */
 function end(ended: Ended): void {
-  const { request, route, response, scope, span, durationMs } = ended;
+  const { request, route, response, scope, span, startMs, endMs } = ended;
   const { status } = response;
   response.headers.set("x-request-id", scope.requestId);
-  if (metrics.enabled) countRequest({ route, method: request.method }, status, durationMs);
+  if (metrics.enabled) countRequest({ route, method: request.method }, status, endMs - startMs);
   if (span !== undefined) {
     response.headers.set("traceresponse", span.traceparent);
-    span.end({ status, error: scope.error });
+    span.end({ status, error: scope.error, endMs });
   }
   logEnd(ended);
 }
 
-function logEnd({ request, path, response, scope, fields, durationMs }: Ended): void {
-  const duration_ms = Math.round(durationMs * 100) / 100;
+function logEnd(ended: Ended): void {
+  const { request, path, response, scope, fields, startMs, endMs } = ended;
+  const duration_ms = Math.round((endMs - startMs) * 100) / 100;
   const base = { method: request.method, path, status_code: response.status, duration_ms };
   if (response.status < 500) {
     logCompleted(() => ({ ...fields, ...base }));

@@ -1,7 +1,8 @@
 import type { Connection } from "../live/connection.ts";
 import type { Live, LiveServer } from "../live/live.ts";
 import { Problem } from "../problems.ts";
-import type { Front } from "./front.ts";
+import type { Edge } from "./edge.ts";
+import type { Connection as Network, Front } from "./front.ts";
 import { problemResponse } from "./problem-response.ts";
 import { requestIdOf } from "./request-id.ts";
 import { targetOf } from "./request-target.ts";
@@ -22,11 +23,16 @@ export interface Listening {
   stop(graceMs: number): Promise<void>;
 }
 
+export interface ListenOptions {
+  host: string;
+  port: number;
+  live: Pick<Live, "handlers" | "upgrade">;
+  /** Counts handshakes, as the front counts requests. */
+  edge?: Pick<Edge, "clientAddress" | "count">;
+}
+
 /** @throws Problem `port_in_use` */
-export function listen(
-  front: Front,
-  { host, port, live }: { host: string; port: number; live: Pick<Live, "handlers" | "upgrade"> },
-): Listening {
+export function listen(front: Front, { host, port, live, edge }: ListenOptions): Listening {
   try {
     const server = Bun.serve<Connection>({
       hostname: host,
@@ -41,7 +47,7 @@ export function listen(
         if (!request.url.includes(LIVE_PATH)) return front.handle(request, connection);
         const { path, query } = targetOf(request);
         if (path !== LIVE_PATH) return front.handle(request, connection);
-        return upgrade(live, request, { server: connection, query });
+        return upgrade({ live, edge }, request, { server: connection, query });
       },
       websocket: live.handlers,
     });
@@ -70,12 +76,13 @@ export function listen(
 
 /** A refusal is an answer of HTTP; a connection needs none. */
 function upgrade(
-  live: Pick<Live, "upgrade">,
+  { live, edge }: Pick<ListenOptions, "live"> & { edge: ListenOptions["edge"] },
   request: Request,
-  { server, query }: { server: LiveServer; query: string },
+  { server, query }: { server: LiveServer & Pick<Network, "requestIP">; query: string },
 ): Response | undefined {
   const requestId = requestIdOf(request);
   try {
+    edge?.count(() => edge.clientAddress(request, server.requestIP(request)?.address ?? null));
     live.upgrade(request, server, { query, requestId });
     return undefined;
   } catch (error) {

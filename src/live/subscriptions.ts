@@ -68,10 +68,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       outbox.refuse(ws, { id: request.id, ...refused });
       return false;
     }
-    const resume = await stream.resume(positionOf(request));
+    const resume = await resumed(stream, request);
     if (ws.data.closed) return false;
-    const ended = stream.ended?.();
-    if (ended !== undefined) throw ended;
     const subscription = newSubscription(request, { stream, release, after: resume.after });
     // A failure here leaves nothing behind: it is not yet among those of the connection.
     begin(ws, subscription, subscribedFrame(request, opened, resume));
@@ -120,6 +118,14 @@ async function open(
 ): Promise<Opened> {
   if (query !== undefined) return queries.open(query);
   return { stream: rooms.stream(room ?? "") };
+}
+
+/** Where the reader goes on. @throws Problem `collection_not_found` for a query whose collection was dropped meanwhile */
+async function resumed(stream: LiveStream, request: LiveRequest<"subscribe">): Promise<Resume> {
+  const resume = await stream.resume(positionOf(request));
+  const ended = stream.ended?.();
+  if (ended !== undefined) throw ended;
+  return resume;
 }
 
 /** Why a connection cannot have another subscription now. */

@@ -2,14 +2,20 @@ import { limits } from "../limits.ts";
 import { Problem, PROBLEMS } from "../problems.ts";
 import type { Clock } from "../rooms/clock.ts";
 import type { LiveStream } from "../rooms/stream.ts";
-import type { QueuedDeliveries, StoredQueryRead } from "../store/stored-query-store.ts";
+import type {
+  NewDelivery,
+  QueuedDeliveries,
+  StoredQueryRead,
+  StoredQueryRow,
+} from "../store/stored-query-store.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import { atMost } from "./at-most.ts";
+import type { ChangeTraces } from "./change-traces.ts";
 import { isMatch } from "./match-frames.ts";
 import type { StandingQueries } from "./standing-queries.ts";
 import type { WaitingTally } from "./waiting-tally.ts";
 import type { WebhookCounters } from "./webhook-counters.ts";
-import { lostBody, matchBody } from "./webhook-message.ts";
+import { documentOf, lostBody, matchBody } from "./webhook-message.ts";
 
 const log = getLogger("webhooks");
 
@@ -30,13 +36,18 @@ export interface GathererOptions {
   tally: WaitingTally;
   counters: WebhookCounters;
   clock: Clock;
+  traces: Pick<ChangeTraces, "of" | "size">;
   /** There is something to be sent. */
   onQueued: (queryId: string) => void;
 }
 
+/** A stored query. */
+export type GatheredQuery = Pick<StoredQueryRow, "id" | "collectionKey">;
+
 /** A query whose matches are gathered. */
 interface Gathered {
   readonly id: string;
+  readonly collectionKey: number;
   readonly stream: LiveStream;
   /** Nothing more is begun. */
   stopped: boolean;
@@ -70,10 +81,11 @@ export class MatchGatherer implements AsyncDisposable {
   }
 
   /** Gathers the matches after a change number from now on. */
-  follow(id: string, stream: LiveStream, offset: number): void {
+  follow({ id, collectionKey }: GatheredQuery, stream: LiveStream, offset: number): void {
     if (this.#closing || this.#gathered.has(id)) return;
     const one: Gathered = {
       id,
+      collectionKey,
       stream,
       stopped: false,
       offset,
@@ -87,6 +99,11 @@ export class MatchGatherer implements AsyncDisposable {
     const sharing = this.#bySub.get(stream.sub) ?? new Set();
     this.#bySub.set(stream.sub, sharing.add(one));
     one.ended = this.#run(one);
+  }
+
+  /** Whether any matches are gathered. */
+  get isBusy(): boolean {
+    return this.#gathered.size > 0;
   }
 
   stop(id: string): void {
@@ -238,8 +255,16 @@ export class MatchGatherer implements AsyncDisposable {
   #write(one: Gathered, bodies: readonly string[], offset: number): Promise<boolean> {
     return this.#queue(one, {
       offset,
-      deliveries: bodies.map((body) => ({ kind: "match", body })),
+      deliveries: bodies.map((body) => ({ kind: "match", body, ...this.#traceOf(one, body) })),
     });
+  }
+
+  #traceOf({ collectionKey }: Gathered, body: string): Pick<NewDelivery, "trace"> {
+    const { traces } = this.#options;
+    if (traces.size === 0) return {};
+    const id = documentOf(body);
+    const trace = id === undefined ? undefined : traces.of(collectionKey, id);
+    return trace === undefined ? {} : { trace };
   }
 
   /** False where the query's queue did not stand where it was thought to. */

@@ -160,9 +160,9 @@ export class OpenStored {
   #opened(entry: Entry, open: OpenQuery): void {
     entry.open = open;
     entry.error = null;
-    const { id, webhook } = entry.row;
+    const { webhook } = entry.row;
     if (webhook === undefined || webhook.disabledAtMs !== null) return;
-    this.#options.gatherer.follow(id, open.stream, webhook.offset);
+    this.#options.gatherer.follow(entry.row, open.stream, webhook.offset);
   }
 
   #notOpened(entry: Entry, { error, retryMs }: { error: unknown; retryMs: number }): void {

@@ -11,6 +11,7 @@ import type { LiveStream, Position } from "../rooms/stream.ts";
 import type { StoredQueryRow, WebhookTarget } from "../store/stored-query-store.ts";
 import type { Store } from "../store/store.ts";
 import { outsideRequests } from "../telemetry/logs.ts";
+import { createChangeTraces } from "./change-traces.ts";
 import { createDeliveryWrites } from "./delivery-writes.ts";
 import { describeStored } from "./describe-stored.ts";
 import { MatchGatherer } from "./match-gatherer.ts";
@@ -42,6 +43,8 @@ export interface StoredQueries extends AsyncDisposable {
   readonly counters: Readonly<WebhookCounters>;
   /** Opens those that are stored and sends what waits, in the background. */
   start(): void;
+  /** Documents are about to be changed: their matches belong to the trace that runs now. */
+  changing: (collectionKey: number, ids: readonly string[]) => void;
   /** @throws Problem as `StandingQueries.open`, and for the webhook `invalid_request` */
   create(query: NewStandingQuery): Promise<CreatedStandingQuery>;
   /** @throws Problem `standing_query_not_found` */
@@ -70,6 +73,9 @@ export function createStoredQueries(options: StoredQueriesOptions): StoredQuerie
   return {
     counters,
     start: () => outsideRequests(() => open.start()),
+    changing(collectionKey, ids) {
+      if (parts.gatherer.isBusy) parts.traces.changing(collectionKey, ids);
+    },
     async create(query) {
       const row = await create(query, { ...options, open });
       const { webhook, ...rest } = describe(row);
@@ -103,12 +109,14 @@ export function createStoredQueries(options: StoredQueriesOptions): StoredQuerie
 function openParts({ store, queries, send, clock, random = Math.random }: StoredQueriesOptions) {
   const tally = new WaitingTally();
   const counters = newWebhookCounters();
+  const traces = createChangeTraces();
   const gatherer = new MatchGatherer({
     store,
     queries,
     tally,
     counters,
     clock,
+    traces,
     write: createDeliveryWrites(store, clock),
     onQueued: (id) => deliverer.wake(id),
   });
@@ -122,7 +130,7 @@ function openParts({ store, queries, send, clock, random = Math.random }: Stored
     onDisabled: (id) => gatherer.stop(id),
   });
   const open = new OpenStored({ store, queries, gatherer, deliverer, tally, clock });
-  return { counters, gatherer, deliverer, open };
+  return { counters, gatherer, deliverer, open, traces };
 }
 
 async function create(

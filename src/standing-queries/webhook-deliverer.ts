@@ -10,6 +10,7 @@ import type {
 import { getLogger } from "../telemetry/logs.ts";
 import type { WaitingTally } from "./waiting-tally.ts";
 import type { WebhookCounters } from "./webhook-counters.ts";
+import { beginAttempt } from "./webhook-attempt.ts";
 import { batchOf, messageOf } from "./webhook-message.ts";
 import { createReadyLines } from "./ready-lines.ts";
 import { retryPauseMs } from "./webhook-retry.ts";
@@ -150,21 +151,26 @@ export class WebhookDeliverer implements AsyncDisposable {
     const { signal } = this.#closed;
     counters.requests++;
     const atMs = clock.now();
-    const outcome = await send({ id, url, secret, body, attempts, atMs, signal });
+    const attempt = beginAttempt(batch, { url, queryId, messageId: id });
+    const { headers, fields } = attempt;
+    const message = { id, url, secret, body, attempts, atMs, headers, signal };
+    const outcome = await attempt.run(() => send(message));
     // It was cut off by the stop of the server, and is no failure of the receiver's.
-    if (signal.aborted && outcome.kind !== "taken") return undefined;
-    return this.#settle(line, batch, { outcome, messageId: id });
+    const isCutOff = signal.aborted && outcome.kind !== "taken";
+    attempt.end(isCutOff ? undefined : outcome);
+    if (isCutOff) return undefined;
+    return this.#settle(line, batch, { outcome, fields: { ...fields, message_id: id } });
   }
 
   async #settle(
     line: Line,
     batch: readonly WebhookDelivery[],
-    { outcome, messageId }: { outcome: SendOutcome; messageId: string },
+    { outcome, fields: given }: { outcome: SendOutcome; fields: Record<string, string> },
   ): Promise<number | undefined> {
     const { queryId, host } = line;
     const upTo = batch.at(-1)?.id ?? 0;
     const attempts = (batch[0]?.attempts ?? 0) + 1;
-    const fields = { query_id: queryId, host, message_id: messageId, matches: batch.length };
+    const fields = { query_id: queryId, host, matches: batch.length, ...given };
     const settled = this.#settledOf(outcome, { upTo, attempts });
     await this.#write(queryId, settled);
     switch (settled.kind) {

@@ -9,6 +9,17 @@ export function matchBody(frame: string): string {
   return body.endsWith(REPLAY) ? `${body.slice(0, -REPLAY.length)}}` : body;
 }
 
+/** `{"offset":5,"doc":"…",`: the begin of such a body, which is made by the program. */
+const DOCUMENT = /^\{"offset":\d+,"doc":("(?:[^"\\]|\\.)*")/;
+
+/** Id of the document that a match is of; undefined where the body is not of a match. */
+export function documentOf(body: string): string | undefined {
+  const quoted = DOCUMENT.exec(body)?.[1];
+  if (quoted === undefined) return undefined;
+  const id: unknown = JSON.parse(quoted);
+  return typeof id === "string" ? id : undefined;
+}
+
 const REPLAY = ',"replay":true}';
 
 /** Matches between two change numbers are not known. JSON text. */

@@ -15,16 +15,21 @@ export interface WebhookMessage {
   /** Tries that failed: each goes to the next of the host's addresses. */
   attempts: number;
   atMs: number;
+  /** Those of its trace. */
+  headers?: Readonly<Record<string, string>>;
   /** Ends the request. */
   signal: AbortSignal;
 }
 
-/** What came of a request. `error` is for people and holds nothing of the URL. */
+/**
+ * What came of a request, with the status of its answer. `error` is for people and holds nothing of the URL; `errorType` is
+ * the status, or a code.
+ */
 export type SendOutcome =
-  | { kind: "taken" }
+  | { kind: "taken"; status: number }
   /** The receiver wants nothing more. */
-  | { kind: "gone" }
-  | { kind: "failed"; error: string; askedMs?: number };
+  | { kind: "gone"; status: number }
+  | { kind: "failed"; error: string; errorType: string; status?: number; askedMs?: number };
 
 export type SendWebhook = (message: WebhookMessage) => Promise<SendOutcome>;
 
@@ -51,12 +56,17 @@ export function createWebhookSender(options: SenderOptions): SendWebhook {
     const signal = AbortSignal.any([message.signal, timeout]);
     try {
       const target = await targetOf(message, { ...options, signal });
-      if ("error" in target) return { kind: "failed", error: target.error };
+      if ("error" in target) return { kind: "failed", ...target };
       return await send(message, { ...options, ...target, signal });
     } catch (error) {
       if (timeout.aborted)
-        return { kind: "failed", error: `no answer within ${timeoutMs / 1000} s` };
-      return { kind: "failed", error: `it could not be reached (${codeOf(error)})` };
+        return {
+          kind: "failed",
+          error: `no answer within ${timeoutMs / 1000} s`,
+          errorType: "timeout",
+        };
+      const errorType = codeOf(error);
+      return { kind: "failed", error: `it could not be reached (${errorType})`, errorType };
     }
   };
 }
@@ -76,7 +86,7 @@ async function targetOf(
     addressesOf = resolve,
     signal,
   }: Pick<SenderOptions, "privateAddresses" | "addressesOf"> & { signal: AbortSignal },
-): Promise<Target | { error: string }> {
+): Promise<Target | { error: string; errorType: string }> {
   const url = new URL(text);
   const { host, hostname } = url;
   const literal = addressIn(url);
@@ -85,9 +95,12 @@ async function targetOf(
   // One that is private is enough: the next connection could be to it.
   const reason = privateAddresses ? undefined : addresses.map(privateReasonOf).find(Boolean);
   if (reason !== undefined)
-    return { error: `its host has an address that is not of the public internet (${reason})` };
+    return {
+      error: `its host has an address that is not of the public internet (${reason})`,
+      errorType: "private_address",
+    };
   const address = addresses[attempts % addresses.length];
-  if (address === undefined) return { error: "its host has no address" };
+  if (address === undefined) return { error: "its host has no address", errorType: "no_address" };
   url.hostname = address.includes(":") ? `[${address}]` : address;
   return { url, host, serverName: literal === undefined ? hostname : undefined };
 }
@@ -100,6 +113,7 @@ async function send(
   const response = await fetch(url, {
     method: "POST",
     headers: {
+      ...message.headers,
       ...signatureHeaders(message, message.secret),
       "content-type": "application/json",
       "user-agent": `${VERSION.name}/${VERSION.version}`,
@@ -117,15 +131,14 @@ async function send(
 }
 
 function outcomeOf({ ok, status, headers }: Response): SendOutcome {
-  if (ok) return { kind: "taken" };
-  if (status === 410) return { kind: "gone" };
+  if (ok) return { kind: "taken", status };
+  if (status === 410) return { kind: "gone", status };
   const isRedirect = status >= 300 && status < 400;
   const error = `it answered ${status}${isRedirect ? ": redirects are not followed" : ""}`;
   const seconds = /^\d{1,9}$/.exec(headers.get("retry-after") ?? "")?.[0];
   const asks = seconds !== undefined && (status === 429 || status === 503);
-  return asks
-    ? { kind: "failed", error, askedMs: Number(seconds) * 1000 }
-    : { kind: "failed", error };
+  const failed = { kind: "failed", error, errorType: String(status), status } as const;
+  return asks ? { ...failed, askedMs: Number(seconds) * 1000 } : failed;
 }
 
 async function resolve(host: string): Promise<readonly string[]> {

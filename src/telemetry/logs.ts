@@ -134,7 +134,9 @@ export function clearRequestContext(): void {
 
 /** Runs `work` with fields, such as `request_id`, in every record logged by it or by what it awaits. */
 export function withLogContext<T>(fields: Record<string, unknown>, work: () => T): T {
-  return contexts.run({ ...contexts.getStore(), ...fields }, work);
+  const around = contexts.getStore();
+  // A request has nothing around it.
+  return contexts.run(around === undefined ? fields : { ...around, ...fields }, work);
 }
 
 /** Taken while no request runs: modules are loaded at start. */

@@ -5,28 +5,22 @@ import { metrics, type Family, type Metrics } from "./metrics.ts";
 
 const log = getLogger("telemetry");
 
-/** Between two exports; the first comes after it too. */
-const exportMs = 60_000;
-
 export type MetricsConfig = Pick<
   Config,
-  "metricsExporter" | "otelEndpoint" | "otelHeaders" | "otelServiceName"
+  "metricsExporter" | "metricsExportMs" | "otelEndpoint" | "otelHeaders" | "otelServiceName"
 >;
 
 /** Counts or does not, and sends the numbers where the settings say. Disposing sends them once more, for a while. */
-export async function setupMetrics(
-  config: MetricsConfig,
-  { everyMs = exportMs }: { everyMs?: number } = {},
-): Promise<AsyncDisposable> {
+export async function setupMetrics(config: MetricsConfig): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const before = metrics.enabled;
   stack.defer(() => void (metrics.enabled = before));
   metrics.enabled = config.metricsExporter !== "none";
   if (config.metricsExporter === "otlp") {
     const { openOtlpMetrics } = await import("./otlp-metrics.ts");
-    stack.use(openOtlpMetrics(config, { metrics, everyMs }));
+    stack.use(openOtlpMetrics(config, metrics));
   }
-  if (config.metricsExporter === "console") stack.use(writeToLog(metrics, everyMs));
+  if (config.metricsExporter === "console") stack.use(writeToLog(metrics, config.metricsExportMs));
   return stack.move();
 }
 

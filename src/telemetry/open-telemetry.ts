@@ -6,6 +6,7 @@ import {
   trace,
   type Context,
   type Span,
+  type SpanOptions,
 } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -21,11 +22,11 @@ import { VERSION } from "../version.ts";
 import { getLogger } from "./logs.ts";
 import { createSpanSender } from "./otlp-sender.ts";
 import { createSpanExporter } from "./otlp-spans.ts";
-import { remoteContext } from "./remote-context.ts";
+import { remoteContext, remoteSpan } from "./remote-context.ts";
 import { fullRequests, setFailed, traceparentOf } from "./request-spans.ts";
 import { runIn } from "./run-in-span.ts";
 import { createSpanGroups } from "./span-groups.ts";
-import type { RunningSpan, TraceConfig, Traces } from "./traces.ts";
+import type { Continued, RunningSpan, TraceConfig, Traces } from "./traces.ts";
 
 const log = getLogger("telemetry");
 
@@ -61,12 +62,13 @@ export function openDetailedTraces(config: TraceConfig): Traces {
     span: (name, work) => runIn(running(tracer.startSpan(name), context.active()), work),
     begin(from) {
       const parent = remoteContext(from);
-      return running(tracer.startSpan(from.name, { kind: SpanKind.CONSUMER }, parent), parent);
+      return running(tracer.startSpan(from.name, spanOptions(from), parent), parent);
     },
     current() {
       const span = trace.getSpanContext(context.active());
       return span === undefined ? undefined : traceparentOf(span);
     },
+    currentState: () => trace.getSpanContext(context.active())?.traceState?.serialize(),
     async [Symbol.asyncDispose]() {
       groups.endAll();
       await endsWithin(limits.traceFlushMsMax, provider.shutdown());
@@ -77,14 +79,23 @@ export function openDetailedTraces(config: TraceConfig): Traces {
   };
 }
 
+function spanOptions({ kind, links = [] }: Continued): SpanOptions {
+  const linked = links.map((traceparent) => remoteSpan({ traceparent }));
+  return {
+    kind: kind === "client" ? SpanKind.CLIENT : SpanKind.CONSUMER,
+    links: linked.flatMap((one) => (one === undefined ? [] : [{ context: one }])),
+  };
+}
+
 function running(span: Span, parent: Context): RunningSpan {
   const active = trace.setSpan(parent, span);
   return {
     traceparent: traceparentOf(span.spanContext()),
+    tracestate: span.spanContext().traceState?.serialize(),
     run: (work) => context.with(active, work),
-    end: () => span.end(),
-    fail(error) {
-      setFailed(span, error);
+    end({ attributes = {}, errorType } = {}) {
+      span.setAttributes(attributes);
+      if (errorType !== undefined) setFailed(span, errorType);
       span.end();
     },
   };

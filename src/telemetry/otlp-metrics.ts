@@ -21,8 +21,8 @@ import type { MetricsConfig } from "./metrics-export.ts";
 
 /** Sends the numbers by OpenTelemetry's own reader and exporter; they are counted by us, which is twenty times cheaper. */
 export function openOtlpMetrics(
-  { otelEndpoint, otelHeaders, otelServiceName }: MetricsConfig,
-  { metrics, everyMs }: { metrics: Metrics; everyMs: number },
+  { otelEndpoint, otelHeaders, otelServiceName, metricsExportMs: everyMs }: MetricsConfig,
+  metrics: Metrics,
 ): AsyncDisposable {
   const url = collectorUrl(otelEndpoint, "/v1/metrics");
   const timeoutMs = Math.min(everyMs, limits.traceFlushMsMax);

@@ -6,6 +6,7 @@ const log = getLogger("telemetry");
 
 /** Longest wait for a collector's answer to a batch. */
 const answerMsMax = 10_000;
+const LATE = `no answer within ${answerMsMax / 1000} s`;
 
 const pauseMsFirst = 1000;
 const pauseMsMax = 60_000;
@@ -26,8 +27,11 @@ export function collectorUrl(endpoint: string | undefined, path: string): string
 
 /** Sends batches of spans; what a collector does not take is lost and counted. */
 export interface SpanSender {
-  /** Sends an `ExportTraceServiceRequest` in JSON with so many spans, which is made only if it is sent. Never throws. */
-  send(count: number, body: () => string): Promise<void>;
+  /**
+   * Sends an `ExportTraceServiceRequest` in JSON with so many spans, which is made only if it is sent. Never throws. Bytes are read
+   * before it returns.
+   */
+  send(count: number, body: () => string | Uint8Array<ArrayBuffer>): Promise<void>;
   /** Counts spans that could not wait. */
   lose(count: number): void;
 }
@@ -70,14 +74,19 @@ export function createSpanSender(
         lose(count);
         return;
       }
+      // One that is done with goes at once: signals with a time of their own stay until it is over, hundreds of them.
+      const waiting = new AbortController();
+      const timer = setTimeout(() => waiting.abort(new Error(LATE)), answerMsMax);
       try {
-        const signal = AbortSignal.timeout(answerMsMax);
+        const { signal } = waiting;
         const response = await fetch(url, { method: "POST", headers, body: body(), signal });
         await response.body?.cancel();
         if (response.ok) onTaken(count);
         else onFailed(count, `the collector answered ${response.status}`);
       } catch (error) {
         onFailed(count, error instanceof Error ? error.message : String(error));
+      } finally {
+        clearTimeout(timer);
       }
     },
   };

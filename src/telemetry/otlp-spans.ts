@@ -49,11 +49,15 @@ function spanJson(span: ReadableSpan): string {
   const parentPart = parent === undefined ? "" : `"parentSpanId":"${parent}",`;
   const status = span.status.code === SpanStatusCode.UNSET ? "{}" : `{"code":${span.status.code}}`;
   // The protocol counts kinds from 1, and the library from 0.
-  return `{"traceId":"${traceId}","spanId":"${spanId}",${parentPart}${state}"name":${JSON.stringify(span.name)},"kind":${span.kind + 1},"startTimeUnixNano":"${nanoseconds(span.startTime)}","endTimeUnixNano":"${nanoseconds(span.endTime)}","attributes":[${attributesJson(span.attributes)}],"events":[${span.events.map(eventJson).join(",")}],"status":${status}}`;
+  return `{"traceId":"${traceId}","spanId":"${spanId}",${parentPart}${state}"name":${JSON.stringify(span.name)},"kind":${span.kind + 1},"startTimeUnixNano":"${nanoseconds(span.startTime)}","endTimeUnixNano":"${nanoseconds(span.endTime)}","attributes":[${attributesJson(span.attributes)}],"events":[${span.events.map(eventJson).join(",")}],"links":[${span.links.map(linkJson).join(",")}],"status":${status}}`;
 }
 
 function eventJson({ time, name, attributes = {} }: ReadableSpan["events"][number]): string {
   return `{"timeUnixNano":"${nanoseconds(time)}","name":${JSON.stringify(name)},"attributes":[${attributesJson(attributes)}]}`;
+}
+
+function linkJson({ context: { traceId, spanId } }: ReadableSpan["links"][number]): string {
+  return `{"traceId":"${traceId}","spanId":"${spanId}"}`;
 }
 
 /** Since 1970, as digits: they are more than a number holds. */

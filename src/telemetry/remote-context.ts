@@ -5,9 +5,8 @@ import {
   type Context,
   type SpanContext,
 } from "@opentelemetry/api";
-import { createTraceState, type TraceState } from "@opentelemetry/api";
-import { limits } from "../limits.ts";
-import { parseTraceparent } from "./trace-context.ts";
+import { createTraceState } from "@opentelemetry/api";
+import { parseTraceparent, usableState } from "./trace-context.ts";
 
 /** What came with a request, or was kept. */
 export interface Remote {
@@ -20,13 +19,13 @@ export function remoteSpan({ traceparent, tracestate }: Remote): SpanContext | u
   const parsed = parseTraceparent(traceparent);
   if (parsed === undefined) return undefined;
   const { traceId, spanId, flags } = parsed;
-  const traceState = readTraceState(tracestate);
+  const state = usableState(tracestate);
   return {
     traceId,
     spanId,
     traceFlags: flags & TraceFlags.SAMPLED,
     isRemote: true,
-    ...(traceState === undefined ? {} : { traceState }),
+    ...(state === undefined ? {} : { traceState: createTraceState(state) }),
   };
 }
 
@@ -34,10 +33,4 @@ export function remoteSpan({ traceparent, tracestate }: Remote): SpanContext | u
 export function remoteContext(remote: Remote): Context {
   const span = remoteSpan(remote);
   return span === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, span);
-}
-
-/** `tracestate` is handed on as it came; one that is too long is left out, as its standard allows. */
-function readTraceState(text: string | null | undefined): TraceState | undefined {
-  if (text === null || text === undefined || text === "") return undefined;
-  return text.length > limits.traceStateBytesMax ? undefined : createTraceState(text);
 }

@@ -7,6 +7,7 @@ import {
   type SpanContext,
   type Tracer,
 } from "@opentelemetry/api";
+import { errorTypeOf } from "./error-type.ts";
 import { remoteContext, type Remote } from "./remote-context.ts";
 import { formatTraceparent } from "./trace-context.ts";
 import type { RequestSpan, RequestStart } from "./traces.ts";
@@ -31,7 +32,7 @@ export function fullRequests(
       run: (work) => context.with(active, work),
       end({ status, error }) {
         span.setAttribute("http.response.status_code", status);
-        if (status >= 500) setFailed(span, error);
+        if (status >= 500) setFailed(span, errorTypeOf(error));
         span.end();
         onEnd(span);
       },
@@ -40,18 +41,14 @@ export function fullRequests(
 }
 
 /** Marks a span as failed, by the kind of the error only: a message may repeat what somebody wrote. */
-export function setFailed(span: Span, error: unknown): void {
-  span.setAttribute("error.type", kindOf(error));
+export function setFailed(span: Span, errorType: string): void {
+  span.setAttribute("error.type", errorType);
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
 /** `traceparent` of what a span causes. */
 export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
   return formatTraceparent({ traceId, spanId, flags: traceFlags });
-}
-
-function kindOf(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown";
 }
 
 function remoteOf({ headers }: RequestStart): Remote {

@@ -1,3 +1,4 @@
+import { errorTypeOf } from "./error-type.ts";
 import type { RunningSpan } from "./traces.ts";
 
 /** Does something in a span, which ends with it, or with its promise. */
@@ -6,7 +7,7 @@ export function runIn<T>(span: RunningSpan, work: () => T): T {
   try {
     result = span.run(work);
   } catch (error) {
-    span.fail(error);
+    span.end({ errorType: errorTypeOf(error) });
     throw error;
   }
   if (!(result instanceof Promise)) {
@@ -15,7 +16,7 @@ export function runIn<T>(span: RunningSpan, work: () => T): T {
   }
   void result.then(
     () => span.end(),
-    (error: unknown) => span.fail(error),
+    (error: unknown) => span.end({ errorType: errorTypeOf(error) }),
   );
   return result;
 }

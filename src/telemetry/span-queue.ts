@@ -1,4 +1,7 @@
+import { encodeUtf8 } from "../lib/text.ts";
 import { limits } from "../limits.ts";
+import { ByteText } from "./byte-text.ts";
+import type { SpanFormat } from "./light-spans.ts";
 import type { SpanSender } from "./otlp-sender.ts";
 
 /** Spans in one request to the collector. */
@@ -6,37 +9,42 @@ const batchSpans = 512;
 /** Longest wait of a span for others. */
 const waitMs = 1000;
 
+const COMMA = encodeUtf8(",");
+
 /** Finished spans on their way to the collector. */
 export interface SpanQueue<Span> {
-  /** Takes a span. Never waits: where too many wait already, it is lost and counted. */
-  push(span: Span): void;
+  /** Writes a span down and keeps nothing of it. Never waits: where too many wait already, it is lost and counted. */
+  push: (span: Span) => void;
   /** Resolves when all that waits has been sent, or lost. */
   flush(): Promise<void>;
 }
 
-/** Sends spans in batches, one at a time. `bodyOf` makes the request of a batch, when it is about to be sent. */
+/** Sends spans in batches, one at a time. */
 export function createSpanQueue<Span>(
   sender: SpanSender,
-  bodyOf: (spans: readonly Span[]) => string,
+  format: SpanFormat<Span>,
 ): SpanQueue<Span> {
-  let waiting: Span[] = [];
+  const batches = createBatches(format);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let sending: Promise<void> | undefined;
-  const sendAll = async (everything: () => boolean): Promise<void> => {
-    while (waiting.length >= (everything() ? 1 : batchSpans)) {
-      const batch = waiting.slice(0, batchSpans);
-      waiting = waiting.slice(batchSpans);
-      await sender.send(batch.length, () => bodyOf(batch));
+  let flushing = false;
+  const sendAll = async (): Promise<void> => {
+    for (let batch = batches.take(flushing); batch; batch = batches.take(flushing)) {
+      const { text, spans } = batch;
+      await sender.send(spans, () => {
+        text.bytes(format.end);
+        return text.written();
+      });
+      batches.giveBack(text);
     }
   };
-  let flushing = false;
   const start = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    sending ??= sendAll(() => flushing).finally(() => {
+    sending ??= sendAll().finally(() => {
       sending = undefined;
       flushing = false;
-      if (waiting.length > 0) timer ??= later();
+      if (!batches.isEmpty()) timer ??= later();
     });
   };
   const flush = async (): Promise<void> => {
@@ -51,14 +59,61 @@ export function createSpanQueue<Span>(
   };
   return {
     push(span) {
-      if (waiting.length >= limits.traceSpansQueuedMax) {
-        sender.lose(1);
-        return;
-      }
-      waiting.push(span);
-      if (waiting.length >= batchSpans && sending === undefined) start();
-      else if (sending === undefined) timer ??= later();
+      const added = batches.add(span);
+      if (added === "lost") sender.lose(1);
+      else if (sending !== undefined) return;
+      else if (added === "filled") start();
+      else timer ??= later();
     },
     flush,
+  };
+}
+
+interface Batch {
+  text: ByteText;
+  spans: number;
+}
+
+interface Batches<Span> {
+  /** Whether the span filled its batch, or is lost. */
+  add(span: Span): "added" | "filled" | "lost";
+  /** The first full batch, or, where there is none, the one that is being filled. */
+  take(flushing: boolean): Batch | undefined;
+  /** The memory of a batch that was sent. */
+  giveBack(text: ByteText): void;
+  isEmpty(): boolean;
+}
+
+function createBatches<Span>({ begin, write }: SpanFormat<Span>): Batches<Span> {
+  const full: Batch[] = [];
+  let filling: Batch | undefined;
+  // One is filled while another is sent; what a rush took beside them is given up.
+  let spare: ByteText | undefined;
+  const newBatch = (): Batch => {
+    const text = spare ?? new ByteText(limits.traceBatchBytesMax);
+    spare = undefined;
+    text.clear();
+    text.bytes(begin);
+    return { text, spans: 0 };
+  };
+  return {
+    add(span) {
+      if (full.length * batchSpans >= limits.traceSpansQueuedMax) return "lost";
+      const batch = (filling ??= newBatch());
+      if (batch.spans > 0) batch.text.bytes(COMMA);
+      write(span, batch.text);
+      batch.spans++;
+      if (batch.spans < batchSpans && batch.text.length < limits.traceBatchBytesMax) return "added";
+      full.push(batch);
+      filling = undefined;
+      return "filled";
+    },
+    take(flushing) {
+      const batch = full.shift() ?? (flushing ? filling : undefined);
+      if (batch === filling) filling = undefined;
+      return batch;
+    },
+    giveBack: (text) => void (spare = text),
+    isEmpty: () => full.length === 0 && filling === undefined,
   };
 }

@@ -1,3 +1,5 @@
+import { limits } from "../limits.ts";
+
 /** Where in a trace something happens: what W3C Trace Context carries between programs. */
 export interface TraceContext {
   /** 32 lower-case hex digits, not all zero. */
@@ -6,6 +8,13 @@ export interface TraceContext {
   spanId: string;
   /** Bit 0: the trace is kept. */
   flags: number;
+}
+
+/** A place in a trace as it goes to another program, or is kept for later. */
+export interface CarriedTrace {
+  traceparent: string;
+  /** What other systems say of the trace; undefined where they say nothing. */
+  tracestate: string | undefined;
 }
 
 /** `version-traceid-parentid-flags`; a later version may have more behind it (W3C Trace Context, section 3.2.2). */
@@ -26,10 +35,19 @@ export function formatTraceparent({ traceId, spanId, flags }: TraceContext): str
   return `00-${traceId}-${spanId}-${(flags & 1) === 1 ? "01" : "00"}`;
 }
 
+/** `tracestate` is handed on as it came; one that is too long is left out, as its standard allows. */
+export function usableState(text: string | null | undefined): string | undefined {
+  const isUsable =
+    text !== null && text !== undefined && text !== "" && text.length <= limits.traceStateBytesMax;
+  return isUsable ? text : undefined;
+}
+
 /** What log lines bear of a trace; nothing without one. */
 export function traceFields(traceparent: string | undefined): Record<string, string> {
   if (traceparent === undefined) return {};
   // The program's own text, of a fixed form.
-  const ids = { trace_id: traceparent.slice(3, 35), span_id: traceparent.slice(36, 52) };
-  return traceparent.endsWith("01") ? ids : { ...ids, trace_flags: "00" };
+  const [trace_id, span_id] = [traceparent.slice(3, 35), traceparent.slice(36, 52)];
+  return traceparent.endsWith("01")
+    ? { trace_id, span_id }
+    : { trace_id, span_id, trace_flags: "00" };
 }

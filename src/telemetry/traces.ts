@@ -3,7 +3,7 @@ import { openLightTraces } from "./light-traces.ts";
 import { getLogger, withLogContext } from "./logs.ts";
 import { metrics } from "./metrics.ts";
 import { runIn } from "./run-in-span.ts";
-import { traceFields } from "./trace-context.ts";
+import { traceFields, type CarriedTrace } from "./trace-context.ts";
 
 const log = getLogger("telemetry");
 
@@ -15,6 +15,8 @@ export interface RequestStart {
   path: string;
   requestId: string;
   headers: Pick<Headers, "get">;
+  /** When it came, milliseconds of `performance.now()`. */
+  startMs: number;
 }
 
 /** The span of one request. */
@@ -23,24 +25,41 @@ export interface RequestSpan {
   readonly traceparent: string;
   /** Does something as a part of the request. */
   run<T>(work: () => T): T;
-  end(ended: { status: number; error: unknown }): void;
+  /** `endMs` is of the same clock as `startMs`. */
+  end(ended: { status: number; error: unknown; endMs: number }): void;
+}
+
+/** Numbers are whole. */
+export type SpanAttributes = Readonly<Record<string, string | number>>;
+
+/** What is said of a span when it ends. */
+export interface SpanEnd {
+  attributes?: SpanAttributes;
+  /** Kind of what it failed by, and never a message: that may repeat what somebody wrote. */
+  errorType?: string | undefined;
 }
 
 /** A span that runs until it ends well or fails. */
 export interface RunningSpan {
   readonly traceparent: string;
+  /** `tracestate` that goes with it to others; undefined where there is none. */
+  readonly tracestate: string | undefined;
   /** Does something as a part of it. */
   run<T>(work: () => T): T;
-  end(): void;
-  /** Ends it as failed, by the kind of the error only: a message may repeat what somebody wrote. */
-  fail(error: unknown): void;
+  end(ended?: SpanEnd): void;
 }
 
 /** A part of a trace that goes on elsewhere, or later. */
 export interface Continued {
   /** `traceparent` as it was kept; undefined where there was no trace. */
   traceparent: string | undefined;
+  /** `tracestate` that was kept beside it. */
+  tracestate?: string | undefined;
   name: string;
+  /** Work that was handed over, by default, or a request to another program. */
+  kind?: "consumer" | "client";
+  /** `traceparent`s of other traces that it belongs to as well. */
+  links?: readonly string[];
 }
 
 /** What traces are made with, where they are on. */
@@ -56,6 +75,8 @@ export interface Traces extends AsyncDisposable {
   open(): number;
   /** `traceparent` of what runs now. */
   current(): string | undefined;
+  /** `tracestate` that came with the request that runs now. */
+  currentState(): string | undefined;
 }
 
 export type TraceConfig = Pick<
@@ -124,6 +145,14 @@ export function currentTraceparent(): string | undefined {
   return traces?.current();
 }
 
+/** What goes to others of the trace that something runs in; undefined where traces are off. */
+export function currentTrace(): CarriedTrace | undefined {
+  const traceparent = traces?.current();
+  return traceparent === undefined
+    ? undefined
+    : { traceparent, tracestate: traces?.currentState() };
+}
+
 /** Headers for a request to another program, so that its spans belong to this trace. */
 export function traceHeaders(): Record<string, string> {
   const traceparent = currentTraceparent();
@@ -135,6 +164,11 @@ export function continueTrace<T>(from: Continued, work: () => T): T {
   if (traces === undefined) return withTraceFields(from.traceparent, work);
   const span = traces.begin(from);
   return withTraceFields(span.traceparent, () => runIn(span, work));
+}
+
+/** Begins a span that goes on with a trace, for whoever ends it by itself; undefined where traces are off. */
+export function beginSpan(from: Continued): RunningSpan | undefined {
+  return traces?.begin(from);
 }
 
 function withTraceFields<T>(traceparent: string | undefined, work: () => T): T {

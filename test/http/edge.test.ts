@@ -5,6 +5,7 @@ import { createRateLimit } from "../../src/http/rate-limit.ts";
 import { limits } from "../../src/limits.ts";
 import { Problem } from "../../src/problems.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { shakeHands } from "../live/raw-client.ts";
 import { createRules, expectProblem, writeRules } from "./answers.ts";
 import { openRaw } from "./raw-connection.ts";
 
@@ -188,6 +189,40 @@ describe("RATE_LIMIT", () => {
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
     for (const path of ["/health/live", "/health/ready", "/ready", "/health", "/metrics"])
       expect([path, (await server.call(`GET ${path}`)).status]).toEqual([path, 200]);
+  });
+
+  test("counts handshakes of live connections as it counts requests, behind a proxy too", async () => {
+    const env = { RATE_LIMIT: "1", RATE_BURST: "3", TRUST_PROXY: "1" };
+    await using server = await startServer({ env });
+    const shake = async (client: string): Promise<string> => {
+      const headers = { "X-Forwarded-For": client };
+      const { socket, head } = await shakeHands(server.url, { headers });
+      socket.destroy();
+      return head;
+    };
+    const first = "203.0.113.1";
+    const asked = await server.call("GET /api/v1/collections", undefined, {
+      "x-forwarded-for": first,
+    });
+    expect(asked.status).toBe(200);
+    for (let count = 0; count < 2; count++) expect(await shake(first)).toStartWith("HTTP/1.1 101 ");
+    const refused = await shake(first);
+    expect(refused).toStartWith("HTTP/1.1 429 ");
+    expect(refused).toMatch(/retry-after: [1-9]/i);
+    expect(refused).toMatch(/content-type: application\/problem\+json/i);
+    expect(await shake("203.0.113.2")).toStartWith("HTTP/1.1 101 ");
+    // What is no handshake counts too.
+    const plain = await server.call("GET /live", undefined, { "x-forwarded-for": first });
+    expectProblem(plain, 429, "rate_limited");
+  });
+
+  test("lets as many live connections in as come where it is off", async () => {
+    await using server = await startServer();
+    for (let count = 0; count < 150; count++) {
+      const { socket, head } = await shakeHands(server.url);
+      socket.destroy();
+      expect(head).toStartWith("HTTP/1.1 101 ");
+    }
   });
 
   test("is off by default", async () => {

@@ -14,6 +14,8 @@ export interface CollectedSpan {
   service: unknown;
   /** Process that made it. */
   pid: unknown;
+  /** Traces of the spans that it is linked to. */
+  links: string[];
   /** The whole span as JSON, to look for what must not be in it. */
   text: string;
 }
@@ -90,6 +92,7 @@ function readSpans(body: Attributes): CollectedSpan[] {
           status: Number(record(span["status"])["code"] ?? 0),
           service: resource["service.name"],
           pid: resource["process.pid"],
+          links: list(span["links"]).map((link) => String(link["traceId"])),
           text: JSON.stringify(span),
         };
       }),

@@ -18,6 +18,9 @@ export interface Received {
   lost: { reason: string; after: number; offset: number } | undefined;
   /** The whole body. */
   body: string;
+  /** W3C Trace Context; null where there is none. */
+  traceparent: string | null;
+  tracestate: string | null;
   /** What it was answered with. */
   status: number;
 }
@@ -91,5 +94,7 @@ function isSigned(headers: Headers, { body, secret }: { body: string; secret: st
 function read(headers: Headers, body: string): Omit<Received, "status"> {
   const { type, data } = JSON.parse(body);
   const { query_id: queryId, matches = [], lost } = data;
-  return { id: headers.get("webhook-id") ?? "", type, queryId, matches, lost, body };
+  const [traceparent, tracestate] = [headers.get("traceparent"), headers.get("tracestate")];
+  const id = headers.get("webhook-id") ?? "";
+  return { id, type, queryId, matches, lost, body, traceparent, tracestate };
 }

@@ -3,6 +3,7 @@ import { INSTRUMENTS, type Instrument } from "../../src/telemetry/instruments.ts
 import { setupMetrics } from "../../src/telemetry/metrics-export.ts";
 import { getBusinessMetrics } from "../../src/telemetry/metrics.ts";
 import { startCollector } from "../support/collector.ts";
+import { eventually } from "../support/process.ts";
 import { startServer } from "../support/server.ts";
 
 describe("METRICS_EXPORTER", () => {
@@ -10,6 +11,7 @@ describe("METRICS_EXPORTER", () => {
     await using collector = startCollector();
     const config = {
       metricsExporter: "otlp",
+      metricsExportMs: 60_000,
       otelEndpoint: collector.url,
       otelHeaders: {},
       otelServiceName: "tests",
@@ -35,6 +37,41 @@ describe("METRICS_EXPORTER", () => {
     expect(point?.value).toBe(3);
     expect(point?.bounds).toEqual([...(durations.buckets ?? [])]);
     expect(point?.counts).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  test("otlp sends them again after each interval, and a last time at the end", async () => {
+    await using collector = startCollector();
+    const sent = (): number =>
+      collector.metrics.filter(({ name }) => name === "http.server.active_requests").length;
+    const begin = performance.now();
+    {
+      await using _exporting = await setupMetrics({
+        metricsExporter: "otlp",
+        metricsExportMs: 100,
+        otelEndpoint: collector.url,
+        otelHeaders: {},
+        otelServiceName: "tests",
+      });
+      expect(sent()).toBe(0);
+      await eventually("three exports", () => (sent() >= 3 ? true : undefined));
+      // Timers may come a little early, and never thrice.
+      expect(performance.now() - begin).toBeGreaterThan(250);
+    }
+    expect(sent()).toBeGreaterThan(3);
+  });
+
+  test("console writes them after the interval that the environment sets", async () => {
+    await using server = await startServer({
+      env: {
+        METRICS_EXPORTER: "console",
+        OTEL_METRIC_EXPORT_INTERVAL: "1000",
+        LOG_LEVEL: "info",
+      },
+    });
+    const exported = await eventually("a line of metrics", async () =>
+      (await server.log()).split("\n").find((line) => line.includes('"metrics.exported"')),
+    );
+    expect(JSON.parse(exported)).toMatchObject({ event: "metrics.exported" });
   });
 
   test("otlp without a collector does not keep the server from ending", async () => {

@@ -57,15 +57,15 @@ async function startPrometheus(target: string) {
   const owned = stack.move();
   const ask = async <T>(what: string): Promise<T> => {
     const response = await fetch(`http://127.0.0.1:${port}/api/v1/${what}`);
-    const { data }: { data: T } = await response.json();
+    const { data }: { data: T } = JSON.parse(await response.text());
     return data;
   };
   return {
     query: async (expr: string) => {
       const at = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expr)}`;
-      const body: { status: string; error?: string; data?: { result: unknown[] } } = await (
-        await fetch(at)
-      ).json();
+      const body: { error?: string; data?: { result: unknown[] } } = JSON.parse(
+        await (await fetch(at)).text(),
+      );
       return { failure: body.error, found: body.data?.result.length ?? 0 };
     },
     async rules(): Promise<Rule[]> {

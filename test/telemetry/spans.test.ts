@@ -7,15 +7,16 @@ import {
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
 import { parseConfig } from "../../src/config.ts";
+import { encodeUtf8 } from "../../src/lib/text.ts";
 import { limits } from "../../src/limits.ts";
-import { configureLogging } from "../../src/telemetry/logs.ts";
+import { configureLogging, withLogContext } from "../../src/telemetry/logs.ts";
 import { metrics } from "../../src/telemetry/metrics.ts";
 import { createSpanSender } from "../../src/telemetry/otlp-sender.ts";
 import { createSpanExporter } from "../../src/telemetry/otlp-spans.ts";
 import { createSpanGroups } from "../../src/telemetry/span-groups.ts";
 import { createSpanQueue } from "../../src/telemetry/span-queue.ts";
 import { traceFields } from "../../src/telemetry/trace-context.ts";
-import { beginRequest, startTraces } from "../../src/telemetry/traces.ts";
+import { beginRequest, currentTrace, startTraces } from "../../src/telemetry/traces.ts";
 import { startCollector, type Collector } from "../support/collector.ts";
 
 const EMPTY = `{"resourceSpans":[]}`;
@@ -95,6 +96,9 @@ describe("a sender", () => {
   });
 });
 
+const textOf = (body: string | Uint8Array): string =>
+  typeof body === "string" ? body : new TextDecoder().decode(body);
+
 describe("a queue of spans", () => {
   test("sends batches in order, one at a time, and loses what is past its bound", async () => {
     const sent: number[][] = [];
@@ -106,13 +110,17 @@ describe("a queue of spans", () => {
         lose: (count) => void (lost += count),
         async send(count, body) {
           expect(++together).toBe(1);
-          sent.push(JSON.parse(body()));
+          sent.push(JSON.parse(textOf(body())));
           expect(sent.at(-1)).toHaveLength(count);
           await held.promise;
           together--;
         },
       },
-      (spans) => JSON.stringify(spans),
+      {
+        begin: encodeUtf8("["),
+        write: (number, text) => text.text(String(number)),
+        end: encodeUtf8("]"),
+      },
     );
     const total = limits.traceSpansQueuedMax + 600;
     for (let at = 0; at < total; at++) queue.push(at);
@@ -127,6 +135,67 @@ describe("a queue of spans", () => {
     await queue.flush();
     expect(sent.at(-1)).toEqual([-1]);
   });
+});
+
+test("a batch of long spans is closed by its bytes, and no more batches wait than may", async () => {
+  const sizes: number[] = [];
+  let lost = 0;
+  const held = Promise.withResolvers<void>();
+  const long = "x".repeat(100_000);
+  const queue = createSpanQueue<string>(
+    {
+      lose: (count) => void (lost += count),
+      async send(count, body) {
+        expect(JSON.parse(textOf(body()))).toEqual(Array.from({ length: count }, () => long));
+        sizes.push(count);
+        await held.promise;
+      },
+    },
+    {
+      begin: encodeUtf8("["),
+      write: (word, text) => text.text(JSON.stringify(word)),
+      end: encodeUtf8("]"),
+    },
+  );
+  for (let count = 0; count < 40; count++) queue.push(long);
+  held.resolve();
+  await queue.flush();
+  // The one that was being sent, and four that waited.
+  expect(sizes).toEqual([4, 4, 4, 4, 4]);
+  expect(lost).toBe(20);
+});
+
+test("methods that clients make up are named in their spans, however many", async () => {
+  await using collector = startCollector();
+  const methods = Array.from({ length: 40 }, (_, number) => `MADE-UP-${number}"`);
+  {
+    await using _traces = await startTraces({
+      otelEnabled: undefined,
+      otelEndpoint: collector.url,
+      otelHeaders: {},
+      otelServiceName: 'tests of "x"',
+      traceDetail: "light",
+      traceShare: 1,
+    });
+    for (const method of [...methods, ...methods]) {
+      const path = "/x";
+      const startMs = performance.now();
+      const start = { method, route: path, path, requestId: "r", headers: new Headers(), startMs };
+      const span = beginRequest(() => start);
+      span?.end({ status: 204, error: undefined, endMs: startMs + 1.5 });
+    }
+  }
+  expect(collector.spans.map(({ attributes }) => attributes["http.request.method"])).toEqual([
+    ...methods,
+    ...methods,
+  ]);
+  expect(new Set(collector.spans.map(({ spanId }) => spanId)).size).toBe(80);
+  const [first] = collector.spans;
+  expect(first).toMatchObject({ name: 'MADE-UP-0" /x', service: 'tests of "x"' });
+  const [, start = "", end = ""] =
+    /"startTimeUnixNano":"(\d+)","endTimeUnixNano":"(\d+)"/.exec(first?.text ?? "") ?? [];
+  expect(BigInt(end) - BigInt(start)).toBe(1_500_000n);
+  expect(Math.abs(Number(BigInt(start) / 1_000_000n) - Date.now())).toBeLessThan(60_000);
 });
 
 function groupsWith(now: () => number) {
@@ -213,7 +282,35 @@ const request = (headers: Record<string, string> = {}) =>
     path: '/x/"é',
     requestId: "r",
     headers: new Headers(headers),
+    startMs: performance.now(),
   }));
+
+/** Begins a request with a `tracestate`. */
+const begin = (number: number): string | undefined => {
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-00`;
+  return request({ traceparent, tracestate: `vendor=${number}` })?.traceparent;
+};
+
+/** What goes to others within such a request. */
+const stateOf = (traceparent: string | undefined): string | undefined =>
+  withLogContext(traceFields(traceparent), () => currentTrace()?.tracestate);
+
+test("light traces remember the tracestate of so many requests", async () => {
+  await using collector = startCollector({ keep: false });
+  await using _traces = await startTraces({
+    otelEnabled: undefined,
+    otelEndpoint: collector.url,
+    otelHeaders: {},
+    otelServiceName: "tests",
+    traceDetail: "light",
+    traceShare: 1,
+  });
+  const [first, second] = [begin(0), begin(1)];
+  for (let number = 2; number < limits.traceStatesMax; number++) begin(number);
+  expect([stateOf(first), stateOf(second)]).toEqual(["vendor=0", "vendor=1"]);
+  begin(-1);
+  expect([stateOf(first), stateOf(second)]).toEqual([undefined, "vendor=1"]);
+});
 
 describe.each(["light", "detailed"] as const)("%s traces", (traceDetail) => {
   const open = (collector: Collector, traceShare: number) =>
@@ -232,9 +329,13 @@ describe.each(["light", "detailed"] as const)("%s traces", (traceDetail) => {
       const own = request();
       expect(own?.traceparent).toEndWith("-00");
       expect(traceFields(own?.traceparent)).toMatchObject({ trace_flags: "00" });
-      own?.end({ status: 200, error: undefined });
+      own?.end({ status: 200, error: undefined, endMs: performance.now() });
       const theirs = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
-      request({ traceparent: theirs })?.end({ status: 500, error: new TypeError("private") });
+      request({ traceparent: theirs })?.end({
+        status: 500,
+        error: new TypeError("private"),
+        endMs: performance.now(),
+      });
     }
     expect(collector.spans).toHaveLength(1);
     expect(collector.spans[0]).toMatchObject({ parentSpanId: "b".repeat(16), status: 2 });
@@ -250,7 +351,11 @@ describe.each(["light", "detailed"] as const)("%s traces", (traceDetail) => {
       await using _traces = await open(collector, 1);
       const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
       for (const tracestate of ["vendor=kept", `vendor=${"x".repeat(limits.traceStateBytesMax)}`])
-        request({ traceparent, tracestate })?.end({ status: 200, error: undefined });
+        request({ traceparent, tracestate })?.end({
+          status: 200,
+          error: undefined,
+          endMs: performance.now(),
+        });
     }
     expect(collector.spans.map(({ text }) => text.includes("vendor="))).toEqual([true, false]);
   });

@@ -196,6 +196,7 @@ test.each(["light", "detailed"] as const)(
         path: "/jobs",
         requestId: "r",
         headers: new Headers({ traceparent: TRACEPARENT, tracestate: "vendor=1" }),
+        startMs: performance.now(),
       }));
       // As the front does.
       kept = withLogContext(traceFields(span?.traceparent), () => span?.run(currentTraceparent));
@@ -203,7 +204,7 @@ test.each(["light", "detailed"] as const)(
       expect(withLogContext(traceFields(kept), () => span?.run(traceHeaders))).toEqual({
         traceparent: kept ?? "",
       });
-      span?.end({ status: 202, error: undefined });
+      span?.end({ status: 202, error: undefined, endMs: performance.now() });
     }
     expect(currentTraceparent()).toBeUndefined();
     {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { Problem } from "../../../src/problems.ts";
 import { systemClock } from "../../../src/rooms/clock.ts";
+import { createChangeTraces } from "../../../src/standing-queries/change-traces.ts";
 import { createDeliveryWrites } from "../../../src/standing-queries/delivery-writes.ts";
 import { MatchGatherer } from "../../../src/standing-queries/match-gatherer.ts";
 import { WaitingTally } from "../../../src/standing-queries/waiting-tally.ts";
@@ -31,6 +32,7 @@ async function openGathering(around: (write: Write) => Write = (write) => write)
     tally,
     counters,
     clock,
+    traces: createChangeTraces(),
     write: around(createDeliveryWrites(store, systemClock)),
     onQueued: (id) => queued.push(id),
   });
@@ -43,7 +45,7 @@ async function openGathering(around: (write: Write) => Write = (write) => write)
     offset: 0,
     webhook: { url: "https://hook.example.com/", secret: "whsec_" },
   });
-  gatherer.follow(ID, stream, 0);
+  gatherer.follow({ id: ID, collectionKey: world.collectionKey }, stream, 0);
   const owned = stack.move();
   return {
     store,
@@ -122,7 +124,7 @@ describe("gathering matches", () => {
 
   test("ends for a query that is gone, and for none twice", async () => {
     await using own = await openGathering();
-    own.gatherer.follow(ID, own.stream, 0);
+    own.gatherer.follow({ id: ID, collectionKey: 1 }, own.stream, 0);
     await own.putMatching(0, 1);
     await own.has(1);
     await own.store.removeStoredQuery(ID);
@@ -130,7 +132,7 @@ describe("gathering matches", () => {
     await eventually("all are matched", () => (own.stream.head() === 2 ? true : undefined));
     await own.gatherer[Symbol.asyncDispose]();
     expect(await own.store.webhookDeliveries(ID, 10)).toEqual([]);
-    own.gatherer.follow(ID, own.stream, 0);
+    own.gatherer.follow({ id: ID, collectionKey: 1 }, own.stream, 0);
     expect(own.counters.lost).toBe(0);
   });
 

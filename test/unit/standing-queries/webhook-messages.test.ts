@@ -2,7 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { leaveFrame, matchFrame } from "../../../src/standing-queries/match-frames.ts";
 import { createReadyLines } from "../../../src/standing-queries/ready-lines.ts";
-import { batchOf, matchBody, messageOf } from "../../../src/standing-queries/webhook-message.ts";
+import {
+  batchOf,
+  documentOf,
+  lostBody,
+  matchBody,
+  messageOf,
+} from "../../../src/standing-queries/webhook-message.ts";
 import { retryPauseMs } from "../../../src/standing-queries/webhook-retry.ts";
 import {
   isSecret,
@@ -19,7 +25,9 @@ const SOURCE = {
 
 function waiting(id: number, rest: Partial<WebhookDelivery> = {}): WebhookDelivery {
   const body = `{"offset":${id}}`;
-  return { id, kind: "match", body, createdAtMs: id * 1000, attempts: 0, nextAtMs: id, ...rest };
+  const untraced = { traceparent: null, tracestate: null };
+  const tried = { attempts: 0, nextAtMs: id };
+  return { id, kind: "match", body, createdAtMs: id * 1000, ...tried, ...untraced, ...rest };
 }
 
 const secretOf = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString("base64")}`;
@@ -169,4 +177,20 @@ describe("lines that are ready", () => {
     if (second !== undefined) ready.done(second);
     expect(ready.take()).toBeUndefined();
   });
+});
+
+test("the document of a match is read from its body, whatever its id", () => {
+  for (const documentId of ["a", 'b "c" \\', "é\n", '","doc":"x']) {
+    const frame = matchFrame({
+      hash: "h",
+      documentId,
+      sequence: 5,
+      event: "insert",
+      score: 1,
+      data: '{"title":"x"}',
+      replay: true,
+    });
+    expect(documentOf(matchBody(frame))).toBe(documentId);
+  }
+  expect(documentOf(lostBody({ reason: "too_old", after: 1, offset: 2 }))).toBeUndefined();
 });

@@ -36,6 +36,15 @@ const addressesOf = async (): Promise<string[]> => ["127.0.0.1"];
 const notPublic = (reason: string) => ({
   kind: "failed" as const,
   error: `its host has an address that is not of the public internet (${reason})`,
+  errorType: "private_address",
+});
+
+/** The failure of a request that was answered so. */
+const failed = (status: number) => ({
+  kind: "failed" as const,
+  error: `it answered ${status}`,
+  errorType: String(status),
+  status,
 });
 
 function sender(options: Partial<SenderOptions> = {}) {
@@ -59,7 +68,7 @@ describe("a webhook request", () => {
       addressesOf: async (host) => (asked.push(host), ["127.0.0.1"]),
     });
     const url = `https://hook.example.com:${receiver.port}/hook?x=1`;
-    expect(await send(message(url))).toEqual({ kind: "taken" });
+    expect(await send(message(url))).toEqual({ kind: "taken", status: 200 });
     expect(asked).toEqual(["hook.example.com"]);
     expect(hosts).toEqual([`hook.example.com:${receiver.port}`]);
   });
@@ -71,6 +80,7 @@ describe("a webhook request", () => {
     expect(await sender({ ca: cert, addressesOf })(other)).toEqual({
       kind: "failed",
       error: "it could not be reached (ERR_TLS_CERT_ALTNAME_INVALID)",
+      errorType: "ERR_TLS_CERT_ALTNAME_INVALID",
     });
     const own = message(`https://hook.example.com:${receiver.port}/`);
     expect(await sender({ addressesOf })(own)).toMatchObject({
@@ -94,7 +104,7 @@ describe("a webhook request", () => {
       notPublic("loopback"),
       notPublic("loopback"),
       notPublic("link-local"),
-      { kind: "failed", error: "its host has no address" },
+      { kind: "failed", error: "its host has no address", errorType: "no_address" },
     ]);
     const literal = message(`http://127.0.0.1:${receiver.port}/`);
     expect(await send(literal)).toEqual(notPublic("loopback"));
@@ -107,7 +117,7 @@ describe("a webhook request", () => {
     const send = sender({ addressesOf: async () => ["127.0.0.2", "127.0.0.1"] });
     const url = `http://two.example.com:${receiver.port}/`;
     expect(await send(message(url))).toMatchObject({ kind: "failed" });
-    expect(await send(message(url, { attempts: 1 }))).toEqual({ kind: "taken" });
+    expect(await send(message(url, { attempts: 1 }))).toEqual({ kind: "taken", status: 200 });
   });
 
   test("comes to what its answer's status says", async () => {
@@ -117,16 +127,22 @@ describe("a webhook request", () => {
     });
     const send = sender();
     const of = (status: number) => send(message(`http://127.0.0.1:${receiver.port}/${status}`));
-    const taken = { kind: "taken" as const };
-    expect(await Promise.all([200, 201, 204].map(of))).toEqual([taken, taken, taken]);
-    expect(await of(410)).toEqual({ kind: "gone" });
+    const taken = { kind: "taken" as const, status: 200 };
+    expect(await Promise.all([200, 201, 204].map(of))).toEqual([
+      taken,
+      { ...taken, status: 201 },
+      { ...taken, status: 204 },
+    ]);
+    expect(await of(410)).toEqual({ kind: "gone", status: 410 });
     expect(await of(302)).toEqual({
       kind: "failed",
       error: "it answered 302: redirects are not followed",
+      errorType: "302",
+      status: 302,
     });
-    expect(await of(500)).toEqual({ kind: "failed", error: "it answered 500" });
-    expect(await of(429)).toEqual({ kind: "failed", error: "it answered 429", askedMs: 7000 });
-    expect(await of(503)).toEqual({ kind: "failed", error: "it answered 503", askedMs: 7000 });
+    expect(await of(500)).toEqual(failed(500));
+    expect(await of(429)).toEqual({ ...failed(429), askedMs: 7000 });
+    expect(await of(503)).toEqual({ ...failed(503), askedMs: 7000 });
   });
 
   test("reads nothing of an answer, however long that is", async () => {
@@ -142,7 +158,10 @@ describe("a webhook request", () => {
       });
     await using receiver = serve(() => new Response(endless()));
     const send = sender();
-    expect(await send(message(`http://127.0.0.1:${receiver.port}/`))).toEqual({ kind: "taken" });
+    expect(await send(message(`http://127.0.0.1:${receiver.port}/`))).toEqual({
+      kind: "taken",
+      status: 200,
+    });
     await cancelled;
     expect(megabytes).toBeLessThan(64);
   });
@@ -150,7 +169,11 @@ describe("a webhook request", () => {
   test("is over after a time, whether it is the answer or the name that does not come", async () => {
     const { promise: never } = Promise.withResolvers<never>();
     await using receiver = serve(() => never);
-    const late = { kind: "failed" as const, error: "no answer within 0.05 s" };
+    const late = {
+      kind: "failed" as const,
+      error: "no answer within 0.05 s",
+      errorType: "timeout",
+    };
     const url = `http://127.0.0.1:${receiver.port}/`;
     expect(await sender({ timeoutMs: 50 })(message(url))).toEqual(late);
     const named = message("http://slow.example.com/");
@@ -168,6 +191,7 @@ describe("a webhook request", () => {
     expect(await sender()(message("http://127.0.0.1:1/"))).toEqual({
       kind: "failed",
       error: "it could not be reached (ECONNREFUSED)",
+      errorType: "ECONNREFUSED",
     });
     expect(await sender()(message("https://nobody.invalid/"))).toMatchObject({ kind: "failed" });
   });
