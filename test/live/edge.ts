@@ -19,6 +19,8 @@ export interface Edge extends AsyncDisposable {
   url: string;
   live: Live;
   rooms: Rooms;
+  /** Connections that hear what is told under a topic. */
+  listeners(topic: string): number;
 }
 
 export async function openEdge({
@@ -45,6 +47,7 @@ export async function openEdge({
     url: listening.url,
     live,
     rooms,
+    listeners: (topic) => listening.server.subscriberCount(topic),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

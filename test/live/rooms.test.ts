@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { LIVE_FRAMES } from "../../src/contract/live.ts";
 import { shaped, startServer } from "../support/server.ts";
-import { openRawClient, type Json, type RawClient } from "./raw-client.ts";
+import { openEdge } from "./edge.ts";
+import { FAST, openRawClient, type Json, type RawClient } from "./raw-client.ts";
 
 const offsetsOf = (frames: readonly Json[]): unknown[] => frames.map((frame) => frame["offset"]);
 
@@ -210,5 +211,33 @@ describe("presence", () => {
     const asked = await third.ask({ type: "presence", id: "who", room: "news" });
     expect(asked).toMatchObject({ type: "presence", room: "news", count: 2 });
     expect(third.all("presence")).toEqual([]);
+  });
+
+  test("is not told to who takes nothing, and who is there is told once it takes again", async () => {
+    // Looked for every second, and cut off after six.
+    const times = { WS_HEARTBEAT_INTERVAL: "1", WS_STALE_TIMEOUT: "12" };
+    await using edge = await openEdge({ env: { ...FAST, ...times } });
+    using stalled = await openRawClient(edge.url);
+    const one = (await stalled.next("welcome"))["session"];
+    await join(stalled, "news", { presence: true });
+    // Its own coming is told to it too.
+    await stalled.take((frame) => frame.type === "presence" && frame["joined"] !== undefined);
+    using writer = await openRawClient(edge.url);
+    for (let index = 1; index <= 600; index++)
+      writer.send({ type: "publish", id: `p${index}`, room: "long", data: "x".repeat(30_000) });
+    await writer.take((frame) => frame.id === "p600");
+    stalled.pause();
+    stalled.send({ type: "subscribe", id: "s", room: "long", history: 600 });
+    await writer.until(() => edge.listeners("p:news") === 0);
+    using other = await openRawClient(edge.url);
+    const two = (await other.next("welcome"))["session"];
+    await join(other, "news", { presence: true });
+    await other.take((frame) => frame.type === "presence" && frame["joined"] !== undefined);
+    stalled.resume();
+    const told = await stalled.take((frame) => frame.type === "presence" && frame["count"] === 2);
+    expect(shaped(LIVE_FRAMES.presence, told).members?.toSorted()).toEqual(
+      [String(one), String(two)].toSorted(),
+    );
+    expect(edge.listeners("p:news")).toBe(2);
   });
 });
