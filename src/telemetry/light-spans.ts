@@ -86,13 +86,24 @@ const TRACE_ID = { from: 3, to: 35 } as const;
 const SPAN_ID = { from: 36, to: 52 } as const;
 
 function fillPlace(at: number, { traceparent, startMs, endMs }: Ended, text: ByteText): void {
+  followClock(endMs);
   text.partAt(at + AT.traceId, traceparent, TRACE_ID);
   text.partAt(at + AT.spanId, traceparent, SPAN_ID);
   text.digitsAt(at + AT.start, microseconds(startMs));
   text.digitsAt(at + AT.end, microseconds(endMs));
 }
 
-const originMs = performance.timeOrigin;
+/** When `performance.now()` was 0, milliseconds since 1970. */
+let originMs = performance.timeOrigin;
+
+/** Differences below it are of rounding, and of how late a span is written. */
+const clockOffMsMax = 1000;
+
+/** It does not follow where the system's clock is set, and stands still while a machine sleeps. A span has ended just now. */
+function followClock(endMs: number): void {
+  const since = Date.now() - endMs;
+  if (Math.abs(since - originMs) > clockOffMsMax) originMs = since;
+}
 
 /** Since 1970: as many as a number holds exactly. */
 function microseconds(ms: number): number {

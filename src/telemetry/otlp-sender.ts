@@ -8,6 +8,9 @@ const log = getLogger("telemetry");
 const answerMsMax = 10_000;
 const LATE = `no answer within ${answerMsMax / 1000} s`;
 
+/** A longer answer is not read: one that says what was not taken is a hundred. */
+const answerBytesMax = 64 * 1024;
+
 const pauseMsFirst = 1000;
 const pauseMsMax = 60_000;
 
@@ -51,15 +54,23 @@ export function createSpanSender(
   let pauseMs = 0;
   let pausedUntilMs = -Infinity;
   let lostSince = 0;
+  let rejecting = false;
   const lose = (count: number): void => {
     lost.add(count);
     lostSince += count;
   };
-  const onTaken = (count: number): void => {
-    exported.add(count);
+  const onTaken = (count: number, rejected: number): void => {
+    exported.add(count - rejected);
     if (pauseMs > 0) log.info("telemetry.export_resumed", { endpoint, spans_lost: lostSince });
     pauseMs = 0;
     lostSince = 0;
+    onRejected(count, rejected);
+  };
+  const onRejected = (count: number, rejected: number): void => {
+    lost.add(rejected);
+    const error = `the collector rejected ${rejected} of ${count} spans`;
+    if (rejected > 0 && !rejecting) log.warning("telemetry.export_failed", { endpoint, error });
+    rejecting = rejected > 0;
   };
   const onFailed = (count: number, error: string): void => {
     lose(count);
@@ -80,8 +91,8 @@ export function createSpanSender(
       try {
         const { signal } = waiting;
         const response = await fetch(url, { method: "POST", headers, body: body(), signal });
-        await response.body?.cancel();
-        if (response.ok) onTaken(count);
+        const rejected = Math.min(count, await rejectedBy(response));
+        if (response.ok) onTaken(count, rejected);
         else onFailed(count, `the collector answered ${response.status}`);
       } catch (error) {
         onFailed(count, error instanceof Error ? error.message : String(error));
@@ -90,4 +101,14 @@ export function createSpanSender(
       }
     },
   };
+}
+
+/** Spans that a collector did not take while it took the others (`ExportTracePartialSuccess`). */
+async function rejectedBy(response: Response): Promise<number> {
+  const length = Number(response.headers.get("content-length") ?? Infinity);
+  if (!response.ok || length > answerBytesMax) {
+    await response.body?.cancel();
+    return 0;
+  }
+  return Number(/"rejectedSpans"\s*:\s*"?(\d+)/.exec(await response.text())?.[1] ?? 0);
 }

@@ -27,9 +27,8 @@ export function createSpanQueue<Span>(
   const batches = createBatches(format);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let sending: Promise<void> | undefined;
-  let flushing = false;
   const sendAll = async (): Promise<void> => {
-    for (let batch = batches.take(flushing); batch; batch = batches.take(flushing)) {
+    for (let batch = batches.take(); batch; batch = batches.take()) {
       const { text, spans } = batch;
       await sender.send(spans, () => {
         text.bytes(format.end);
@@ -37,18 +36,18 @@ export function createSpanQueue<Span>(
       });
       batches.giveBack(text);
     }
+    // In the turn of the last look: what comes from now on begins a sending of its own.
+    sending = undefined;
+    if (batches.isFilling()) timer ??= later();
   };
   const start = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    sending ??= sendAll().finally(() => {
-      sending = undefined;
-      flushing = false;
-      if (!batches.isEmpty()) timer ??= later();
-    });
+    if (batches.isWaiting()) sending ??= sendAll();
   };
   const flush = async (): Promise<void> => {
-    flushing = true;
+    // One batch, however many spans come while it is sent: else a slow collector would get each few by themselves.
+    batches.close();
     start();
     await sending;
   };
@@ -77,15 +76,19 @@ interface Batch {
 interface Batches<Span> {
   /** Whether the span filled its batch, or is lost. */
   add(span: Span): "added" | "filled" | "lost";
-  /** The first full batch, or, where there is none, the one that is being filled. */
-  take(flushing: boolean): Batch | undefined;
+  /** Nothing more comes to the one that is being filled. */
+  close(): void;
+  /** The first of those that are closed. */
+  take(): Batch | undefined;
   /** The memory of a batch that was sent. */
   giveBack(text: ByteText): void;
-  isEmpty(): boolean;
+  /** Whether any is closed. */
+  isWaiting(): boolean;
+  isFilling(): boolean;
 }
 
 function createBatches<Span>({ begin, write }: SpanFormat<Span>): Batches<Span> {
-  const full: Batch[] = [];
+  const closed: Batch[] = [];
   let filling: Batch | undefined;
   // One is filled while another is sent; what a rush took beside them is given up.
   let spare: ByteText | undefined;
@@ -96,24 +99,25 @@ function createBatches<Span>({ begin, write }: SpanFormat<Span>): Batches<Span> 
     text.bytes(begin);
     return { text, spans: 0 };
   };
+  const close = (): void => {
+    if (filling !== undefined) closed.push(filling);
+    filling = undefined;
+  };
   return {
     add(span) {
-      if (full.length * batchSpans >= limits.traceSpansQueuedMax) return "lost";
+      if (closed.length * batchSpans >= limits.traceSpansQueuedMax) return "lost";
       const batch = (filling ??= newBatch());
       if (batch.spans > 0) batch.text.bytes(COMMA);
       write(span, batch.text);
       batch.spans++;
       if (batch.spans < batchSpans && batch.text.length < limits.traceBatchBytesMax) return "added";
-      full.push(batch);
-      filling = undefined;
+      close();
       return "filled";
     },
-    take(flushing) {
-      const batch = full.shift() ?? (flushing ? filling : undefined);
-      if (batch === filling) filling = undefined;
-      return batch;
-    },
+    close,
+    take: () => closed.shift(),
     giveBack: (text) => void (spare = text),
-    isEmpty: () => full.length === 0 && filling === undefined,
+    isWaiting: () => closed.length > 0,
+    isFilling: () => filling !== undefined,
   };
 }

@@ -35,10 +35,13 @@ export function formatTraceparent({ traceId, spanId, flags }: TraceContext): str
   return `00-${traceId}-${spanId}-${(flags & 1) === 1 ? "01" : "00"}`;
 }
 
-/** `tracestate` is handed on as it came; one that is too long is left out, as its standard allows. */
+/** What a `tracestate` may be made of; servers of HTTP refuse requests with other characters (W3C Trace Context, 3.3.1). */
+const STATE = /^[\t -~]+$/;
+
+/** `tracestate` is handed on as it came; one that is too long or is none is left out, as its standard allows. */
 export function usableState(text: string | null | undefined): string | undefined {
   const isUsable =
-    text !== null && text !== undefined && text !== "" && text.length <= limits.traceStateBytesMax;
+    typeof text === "string" && text.length <= limits.traceStateBytesMax && STATE.test(text);
   return isUsable ? text : undefined;
 }
 

@@ -28,6 +28,24 @@ test("a message reaches who is in the room, once, and says who sent it", async (
   expect(subscription.position?.offset).toBe(2);
 });
 
+test("clients of one address whose handshakes are too many for RATE_LIMIT wait, and all come in", async () => {
+  const env = { RATE_LIMIT: "20", RATE_BURST: "2" };
+  await using server = await startServer({ env });
+  using stack = new DisposableStack();
+  const waited = new Set<Client>();
+  const clients = Array.from({ length: 8 }, () => {
+    const client: Client = stack.use(
+      open(server.url, {
+        onState: (state) => void (state === "reconnecting" && waited.add(client)),
+      }),
+    );
+    return client;
+  });
+  await Promise.all(clients.map((client) => client.connect()));
+  expect(clients.map(({ state }) => state)).toEqual(clients.map(() => "connected"));
+  expect(waited.size).toBeGreaterThanOrEqual(4);
+});
+
 test("a key makes a repeated publication one", async () => {
   await using server = await startServer();
   using client = open(server.url);

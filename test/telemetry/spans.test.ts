@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setSystemTime, test } from "bun:test";
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
@@ -7,14 +7,12 @@ import {
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
 import { parseConfig } from "../../src/config.ts";
-import { encodeUtf8 } from "../../src/lib/text.ts";
 import { limits } from "../../src/limits.ts";
 import { configureLogging, withLogContext } from "../../src/telemetry/logs.ts";
 import { metrics } from "../../src/telemetry/metrics.ts";
 import { createSpanSender } from "../../src/telemetry/otlp-sender.ts";
 import { createSpanExporter } from "../../src/telemetry/otlp-spans.ts";
 import { createSpanGroups } from "../../src/telemetry/span-groups.ts";
-import { createSpanQueue } from "../../src/telemetry/span-queue.ts";
 import { traceFields } from "../../src/telemetry/trace-context.ts";
 import { beginRequest, currentTrace, startTraces } from "../../src/telemetry/traces.ts";
 import { startCollector, type Collector } from "../support/collector.ts";
@@ -70,6 +68,29 @@ describe("a sender", () => {
     expect(counted("trace_spans_exported_total") - taken).toBe(2);
   });
 
+  test("counts as lost what a collector rejects of a batch, and warns once until it takes all again", async () => {
+    let rejected: unknown;
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        await request.text();
+        return Response.json({
+          partialSuccess: { rejectedSpans: rejected, errorMessage: "quota" },
+        });
+      },
+    });
+    const sender = createSpanSender(collectorAt(server.url.origin));
+    const lost = counted("trace_spans_lost_total");
+    const taken = counted("trace_spans_exported_total");
+    const events = await eventsOf(async () => {
+      for (rejected of ["3", "5", undefined, "4", "9"]) await sender.send(5, () => EMPTY);
+    });
+    expect(events).toEqual(["telemetry.export_failed", "telemetry.export_failed"]);
+    expect(counted("trace_spans_lost_total") - lost).toBe(3 + 5 + 4 + 5);
+    expect(counted("trace_spans_exported_total") - taken).toBe(2 + 5 + 1);
+  });
+
   test("shows the collector its headers, and the log no password of its address", async () => {
     const { promise, resolve } = Promise.withResolvers<string | null>();
     const server = Bun.serve({
@@ -94,75 +115,6 @@ describe("a sender", () => {
     expect(lines.join("")).not.toContain("s3cret");
     await server.stop(true);
   });
-});
-
-const textOf = (body: string | Uint8Array): string =>
-  typeof body === "string" ? body : new TextDecoder().decode(body);
-
-describe("a queue of spans", () => {
-  test("sends batches in order, one at a time, and loses what is past its bound", async () => {
-    const sent: number[][] = [];
-    const held = Promise.withResolvers<void>();
-    let lost = 0;
-    let together = 0;
-    const queue = createSpanQueue<number>(
-      {
-        lose: (count) => void (lost += count),
-        async send(count, body) {
-          expect(++together).toBe(1);
-          sent.push(JSON.parse(textOf(body())));
-          expect(sent.at(-1)).toHaveLength(count);
-          await held.promise;
-          together--;
-        },
-      },
-      {
-        begin: encodeUtf8("["),
-        write: (number, text) => text.text(String(number)),
-        end: encodeUtf8("]"),
-      },
-    );
-    const total = limits.traceSpansQueuedMax + 600;
-    for (let at = 0; at < total; at++) queue.push(at);
-    held.resolve();
-    await queue.flush();
-    expect(sent[0]).toHaveLength(512);
-    const numbers = sent.flat();
-    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, at) => at));
-    expect(numbers.length + lost).toBe(total);
-    expect(lost).toBe(total - 512 - limits.traceSpansQueuedMax);
-    queue.push(-1);
-    await queue.flush();
-    expect(sent.at(-1)).toEqual([-1]);
-  });
-});
-
-test("a batch of long spans is closed by its bytes, and no more batches wait than may", async () => {
-  const sizes: number[] = [];
-  let lost = 0;
-  const held = Promise.withResolvers<void>();
-  const long = "x".repeat(100_000);
-  const queue = createSpanQueue<string>(
-    {
-      lose: (count) => void (lost += count),
-      async send(count, body) {
-        expect(JSON.parse(textOf(body()))).toEqual(Array.from({ length: count }, () => long));
-        sizes.push(count);
-        await held.promise;
-      },
-    },
-    {
-      begin: encodeUtf8("["),
-      write: (word, text) => text.text(JSON.stringify(word)),
-      end: encodeUtf8("]"),
-    },
-  );
-  for (let count = 0; count < 40; count++) queue.push(long);
-  held.resolve();
-  await queue.flush();
-  // The one that was being sent, and four that waited.
-  expect(sizes).toEqual([4, 4, 4, 4, 4]);
-  expect(lost).toBe(20);
 });
 
 test("methods that clients make up are named in their spans, however many", async () => {
@@ -197,6 +149,33 @@ test("methods that clients make up are named in their spans, however many", asyn
   expect(BigInt(end) - BigInt(start)).toBe(1_500_000n);
   expect(Math.abs(Number(BigInt(start) / 1_000_000n) - Date.now())).toBeLessThan(60_000);
 });
+
+test("times of light spans follow the system's clock when it is set", async () => {
+  await using collector = startCollector();
+  const times = [Date.parse("2031-01-01"), Date.parse("2021-01-01"), Date.now()];
+  {
+    await using _traces = await startTraces({
+      otelEnabled: undefined,
+      otelEndpoint: collector.url,
+      otelHeaders: {},
+      otelServiceName: "tests",
+      traceDetail: "light",
+      traceShare: 1,
+    });
+    using restored = new DisposableStack();
+    restored.defer(() => void setSystemTime());
+    for (const time of times) {
+      setSystemTime(time);
+      request()?.end({ status: 204, error: undefined, endMs: performance.now() });
+    }
+  }
+  const off = collector.spans.map((span, index) => Math.abs(endMsOf(span) - (times[index] ?? 0)));
+  expect(off).toHaveLength(3);
+  expect(Math.max(...off)).toBeLessThan(60_000);
+});
+
+const endMsOf = ({ text }: { text: string }): number =>
+  Number(/"endTimeUnixNano":"(\d+)\d{6}"/.exec(text)?.[1]);
 
 function groupsWith(now: () => number) {
   const groups = createSpanGroups(now);
@@ -345,18 +324,28 @@ describe.each(["light", "detailed"] as const)("%s traces", (traceDetail) => {
     });
   });
 
-  test("leave out a tracestate that is too long", async () => {
+  test("leave out a tracestate that is too long, or that servers would refuse", async () => {
     await using collector = startCollector();
     {
       await using _traces = await open(collector, 1);
       const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
-      for (const tracestate of ["vendor=kept", `vendor=${"x".repeat(limits.traceStateBytesMax)}`])
+      for (const tracestate of [
+        "vendor=kept",
+        `vendor=${"x".repeat(limits.traceStateBytesMax)}`,
+        "vendor=\u007F",
+        "vendor=\u00E9",
+      ])
         request({ traceparent, tracestate })?.end({
           status: 200,
           error: undefined,
           endMs: performance.now(),
         });
     }
-    expect(collector.spans.map(({ text }) => text.includes("vendor="))).toEqual([true, false]);
+    expect(collector.spans.map(({ text }) => text.includes("vendor="))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
   });
 });
