@@ -1,3 +1,4 @@
+import { Problem } from "../problems.ts";
 import { getLogger } from "../telemetry/logs.ts";
 import type { EmbedBatch } from "./passages.ts";
 
@@ -17,7 +18,8 @@ export interface EmbedOptions {
 /**
  * The vectors of texts, undefined for those in which the model finds nothing. A text that ends its process would hold all
  * others up for ever: so a batch that fails is tried text by text, once a probe has shown that the model works, and texts
- * that fail by themselves are given up, which the log tells. @throws what `embed` throws where the model itself fails
+ * that fail by themselves are given up, which the log tells. @throws what `embed` throws where the model itself fails;
+ * Problem `busy`
  */
 export async function embedOrGiveUp(
   embed: EmbedBatch,
@@ -26,7 +28,7 @@ export async function embedOrGiveUp(
   try {
     return await embed(model, texts);
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal.aborted || isNotOfText(error)) throw error;
   }
   await embed(model, [PROBE]);
   const vectors: (Float32Array | undefined)[] = [];
@@ -41,9 +43,14 @@ async function embedAlone(
   try {
     return (await embed(model, [text]))[0];
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal.aborted || isNotOfText(error)) throw error;
     await embed(model, [PROBE]);
     log.error("embedding.given_up", { model, characters: text.length, error });
     return undefined;
   }
+}
+
+/** Too much waited: nobody has looked at the text. */
+function isNotOfText(error: unknown): boolean {
+  return error instanceof Problem && error.code === "busy";
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { embeddedText } from "../engine/embedded-text.ts";
@@ -17,8 +18,8 @@ export interface EmbedAgainDeps {
   collections: { forget(): void };
 }
 
-/** Of the weights for which the job has begun. */
-const CheckpointSchema = Type.Object({ modelSha256: Type.String() });
+/** By which weights chunks were embedded, and the old key of the last of them: one that moves says that a try got further. */
+const CheckpointSchema = Type.Object({ modelSha256: Type.String(), chunkKey: Type.Integer() });
 
 /**
  * The hash of the weights by which a collection can be embedded. @throws Problem `vector_required` where its vectors are the
@@ -84,27 +85,27 @@ async function embedAll(
 ): Promise<void> {
   const { store } = deps;
   const { key } = collection;
-  const { upTo, chunks } = await store.beginEmbedAgain(key, modelSha256);
+  const { upTo, chunks: left } = await store.beginEmbedAgain(key, modelSha256);
   forget(deps);
-  const total = Math.max(job.total ?? 0, chunks);
-  let done = total - chunks;
-  const checkpoint = { modelSha256 };
-  report({ done, total, checkpoint });
-  do {
-    // A chunk that waits is left to whoever embeds those; where it had its turn meanwhile, it comes in the next round.
-    for (let after = 0; ;) {
-      signal.throwIfAborted();
-      const limit = limits.chunksEmbeddedAgainMax;
-      const page = await store.embedded({ collectionKey: key, after, upTo, limit });
-      const last = page.at(-1);
-      if (last === undefined) break;
-      await embedPage(deps, { collection, page, signal });
-      done = Math.min(total, done + page.length);
-      report({ done, total, checkpoint });
-      after = last.key;
-    }
-  } while (!(await store.endEmbedAgain(key)));
-  report({ done: total, total, checkpoint });
+  const total = Math.max(job.total ?? 0, left);
+  let done = total - left;
+  report({ done, total });
+  for (let after = 0; ;) {
+    signal.throwIfAborted();
+    const limit = limits.chunksEmbeddedAgainMax;
+    const page = await store.chunksUpTo({ collectionKey: key, after, upTo, limit });
+    const last = page.at(-1);
+    if (last === undefined) break;
+    // Those that wait are passed over: these weights embed them, now or later.
+    const chunks = page.filter(({ isPending }) => !isPending);
+    if (chunks.length > 0) await embedPage(deps, { collection, chunks, signal });
+    else await nextTurn();
+    done = Math.min(total, done + page.length);
+    report({ done, total, checkpoint: { modelSha256, chunkKey: last.key } });
+    after = last.key;
+  }
+  await store.endEmbedAgain(key);
+  report({ done: total, total, checkpoint: { modelSha256, chunkKey: upTo } });
   forget(deps);
 }
 
@@ -112,14 +113,14 @@ async function embedPage(
   { store, engines }: EmbedAgainDeps,
   {
     collection,
-    page,
+    chunks,
     signal,
-  }: { collection: CollectionRow; page: readonly PendingChunk[]; signal: AbortSignal },
+  }: { collection: CollectionRow; chunks: readonly PendingChunk[]; signal: AbortSignal },
 ): Promise<void> {
   const batches: Promise<ChunkVector[]>[] = [];
-  for (let start = 0; start < page.length; start += limits.embeddingBatchMax) {
-    const chunks = page.slice(start, start + limits.embeddingBatchMax);
-    batches.push(embedBatch(engines, { model: collection.model, chunks, signal }));
+  for (let start = 0; start < chunks.length; start += limits.embeddingBatchMax) {
+    const batch = chunks.slice(start, start + limits.embeddingBatchMax);
+    batches.push(embedBatch(engines, { model: collection.model, chunks: batch, signal }));
   }
   const vectors = (await Promise.all(batches)).flat();
   await engines.room(collection.key);

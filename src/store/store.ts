@@ -224,13 +224,16 @@ export interface StoreRead extends RoomRead, StandingRead, StoredQueryRead, JobR
     limit: number;
     collectionKey?: number;
   }): Promise<PendingChunk[]>;
-  /** Chunks that were embedded, with keys above `after` and up to `upTo`, oldest first. */
-  embedded(options: {
+  /**
+   * Chunks with keys above `after` and up to `upTo`, oldest first. Those that wait are among them: passing many over would
+   * be one long read.
+   */
+  chunksUpTo(options: {
     collectionKey: number;
     after: number;
     upTo: number;
     limit: number;
-  }): Promise<PendingChunk[]>;
+  }): Promise<(PendingChunk & { isPending: boolean })[]>;
   /** The last entry of a collection's index log, and the one up to which the log was cut off. */
   indexState(collectionKey: number): Promise<{ sequence: number; trimmed: number }>;
   /** Index log entries after a number, in order. */
@@ -292,10 +295,10 @@ export interface Store
    */
   embedAgain(collectionKey: number, vectors: readonly ChunkVector[]): Promise<number>;
   /**
-   * Notes that everything was embedded again; false where some chunk was not. Where the weights are other ones, queries
-   * that tell of documents that match no longer begin anew.
+   * Notes that everything was embedded again. Where the weights are other ones, queries that tell of documents that match
+   * no longer begin anew. @throws Problem `collection_not_found`
    */
-  endEmbedAgain(collectionKey: number): Promise<boolean>;
+  endEmbedAgain(collectionKey: number): Promise<void>;
   /** Cuts the index log off up to a number: every index has it in sealed segments. */
   trimIndexLog(collectionKey: number, sequence: number): Promise<void>;
   putAnswer(key: string, answer: StoredAnswer): Promise<void>;

@@ -9,7 +9,7 @@ interface PendingPage {
   collectionKey?: number;
 }
 
-interface EmbeddedPage extends Required<PendingPage> {
+interface ChunkPage extends Required<PendingPage> {
   upTo: number;
 }
 
@@ -29,10 +29,10 @@ export function chunkReadSql({ db, keep }: Connection) {
   const pendingOf = keep<PendingChunk, [number, number, number]>(
     `${waiting} AND c.collection_key = ? ORDER BY c.key LIMIT ?`,
   );
-  const embedded = keep<PendingChunk, [number, number, number, number]>(
-    `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text
+  const chunksUpTo = keep<PendingChunk & { state: number }, [number, number, number, number]>(
+    `SELECT c.key, c.collection_key AS collectionKey, d.title, coalesce(c.text, '') AS text, c.state
      FROM chunks c JOIN documents d ON d.key = c.document_key
-     WHERE c.collection_key = ? AND c.key > ? AND c.key <= ? AND c.state <> 0 ORDER BY c.key LIMIT ?`,
+     WHERE c.collection_key = ? AND c.key > ? AND c.key <= ? ORDER BY c.key LIMIT ?`,
   );
   const pendingTotal = keep<{ count: number }, []>(
     "SELECT count(*) AS count FROM chunks WHERE state = 0",
@@ -61,8 +61,10 @@ export function chunkReadSql({ db, keep }: Connection) {
       collectionKey === undefined
         ? pending.all(after, limit)
         : pendingOf.all(after, collectionKey, limit),
-    embedded: ({ collectionKey, after, upTo, limit }: EmbeddedPage): PendingChunk[] =>
-      embedded.all(collectionKey, after, upTo, limit),
+    chunksUpTo: ({ collectionKey, after, upTo, limit }: ChunkPage) =>
+      chunksUpTo
+        .all(collectionKey, after, upTo, limit)
+        .map(({ state, ...chunk }) => ({ ...chunk, isPending: state === 0 })),
     pendingTotal: (): number => pendingTotal.get()?.count ?? 0,
     vectors: (keys: readonly number[]): { key: number; vector: Float32Array }[] =>
       vectors

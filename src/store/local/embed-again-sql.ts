@@ -20,9 +20,6 @@ export function embedAgainSql({ keep }: Connection) {
   const count = keep<{ chunks: number }, [number, number]>(
     "SELECT count(*) AS chunks FROM chunks WHERE collection_key = ? AND key <= ?",
   );
-  const isLeft = keep<unknown, [number, number]>(
-    "SELECT 1 FROM chunks WHERE collection_key = ? AND key <= ? AND state <> 0 LIMIT 1",
-  );
   // What they remember of the past was found by vectors that are no more; the next one to ask looks at all documents again.
   const forgetMatches = keep<unknown, [number]>(
     `UPDATE standing_leaves SET sequence = -1 WHERE collection_key = ?1
@@ -45,13 +42,10 @@ export function embedAgainSql({ keep }: Connection) {
       if (!goesOn) begin.run(upTo, modelSha256, collectionKey);
       return { upTo, chunks: count.get(collectionKey, upTo)?.chunks ?? 0 };
     },
-    end(collectionKey: number): boolean {
-      const { upTo } = noted(collectionKey);
-      if (upTo === null) return true;
-      if (isLeft.get(collectionKey, upTo) !== null) return false;
+    end(collectionKey: number): void {
+      if (noted(collectionKey).upTo === null) return;
       forgetMatches.run(collectionKey);
       end.run(collectionKey);
-      return true;
     },
   };
 }

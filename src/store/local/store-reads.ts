@@ -65,7 +65,7 @@ export function storeReads(connection: Connection): StoreReads {
     hits: answered(chunks.hits),
     facet: answered(documents.facet),
     pending: answered(chunks.pending),
-    embedded: answered(chunks.embedded),
+    chunksUpTo: answered(chunks.chunksUpTo),
     indexState: answered(indexLog.state),
     indexLog: answered(indexLog.read),
     indexedKeys: answered(indexLog.keys),

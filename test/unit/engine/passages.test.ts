@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { Passages, type EmbedBatch } from "../../../src/engine/passages.ts";
+import { Problem } from "../../../src/problems.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { eventually } from "../../support/process.ts";
 import { slicesOf, vectorsIn, written } from "../store/fixtures.ts";
@@ -108,6 +109,23 @@ describe("Passages", () => {
     passages.start();
     await passages.caughtUp(soon());
     expect(await store.pendingTotal()).toBe(0);
+  });
+
+  test("gives no text up because too much waited", async () => {
+    await using opened = await openStore();
+    const { store } = opened;
+    const busy = new Problem("busy", "Too many texts wait to be embedded.");
+    let calls = 0;
+    await using passages = follow(store, async (model, texts) => {
+      // The process of the batch is gone, the probe is answered, and then the queue is full for a moment.
+      if (++calls === 1) throw new Error("the child was killed");
+      if (calls === 3) throw busy;
+      return embedAll(model, texts);
+    });
+    const { key } = await store.createCollection(EMBEDDED);
+    await store.writeDocuments(key, numbered(4));
+    await passages.caughtUp(soon());
+    expect(await vectorsIn(store, key)).toHaveLength(4);
   });
 
   test("tries a batch again that failed for a while", async () => {

@@ -3,9 +3,11 @@ import type { LocalEngines } from "../../../src/engine/engines.ts";
 import { createJobs } from "../../../src/jobs/jobs.ts";
 import { createMaintenanceJobs } from "../../../src/maintenance/maintenance-jobs.ts";
 import { createMaintenance } from "../../../src/maintenance/maintenance.ts";
+import { systemClock, type Clock } from "../../../src/rooms/clock.ts";
 import type { NewCollection, Store } from "../../../src/store/store.ts";
 import { eventually } from "../../support/process.ts";
 import { EMBEDDED, openEngine } from "../engine/fixtures.ts";
+import { fakeClock } from "../rooms/fake-clock.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, slicesOf, vectorsIn, written } from "../store/fixtures.ts";
 
@@ -23,7 +25,8 @@ type Embed = LocalEngines["embedPassages"];
 async function openWorld({
   instead,
   compact,
-}: { instead?: (embed: Embed) => Embed; compact?: () => Promise<void> } = {}) {
+  clock = systemClock,
+}: { instead?: (embed: Embed) => Embed; compact?: () => Promise<void>; clock?: Clock } = {}) {
   await using stack = new AsyncDisposableStack();
   const opened = stack.use(await openEngine());
   const { store, engines } = opened;
@@ -39,7 +42,7 @@ async function openWorld({
   };
   const embed: Embed = (options) => engines.embedPassages(options);
   const embedPassages = instead?.(embed) ?? embed;
-  const jobs = stack.use(createJobs({ store, workers: 1 }));
+  const jobs = stack.use(createJobs({ store, workers: 1, clock }));
   const maintenance = createMaintenance({ store, engines });
   const maintenanceJobs = createMaintenanceJobs({
     jobs,
@@ -59,8 +62,10 @@ async function openWorld({
     forgotten: () => forgotten,
     again: () => maintenanceJobs.embedAgain(collection),
     state: async () => (await store.collection(collection.name))?.embedAgain,
-    ended: (id: string) =>
+    /** `meanwhile` is called each time that it has not. */
+    ended: (id: string, meanwhile = () => {}) =>
       eventually(`job ${id} has ended`, async () => {
+        meanwhile();
         const job = await jobs.get(id);
         return job.finished_at === null ? undefined : job;
       }),
@@ -87,7 +92,7 @@ async function areAllNew({ store, engines, collection }: Awaited<ReturnType<type
 }
 
 describe("embedding a collection again", () => {
-  test("gives every chunk the vector of the installed weights, and takes what waits along", async () => {
+  test("gives every chunk the vector of the installed weights, and lets what waits be embedded", async () => {
     await using world = await openWorld();
     const { store, engines, collection } = world;
     await store.writeDocuments(collection.key, [written("late", "it waits for its vector")]);
@@ -154,6 +159,28 @@ describe("embedding a collection again", () => {
     expect(await areAllNew(world)).toBe(true);
     // All but the page that failed once, of which three batches were embedded twice.
     expect(embedded).toBeLessThanOrEqual(COUNT + 64);
+  });
+
+  test("is given up where the model fails at each try, and goes on when it is asked for again", async () => {
+    const clock = fakeClock();
+    let calls = 0;
+    let isAway = true;
+    await using world = await openWorld({
+      clock,
+      instead: (embed) => async (options) => {
+        // After the first page.
+        if (++calls > 4 && isAway) throw new Error("the model is away");
+        return embed(options);
+      },
+    });
+    const { id } = await world.again();
+    const job = await world.ended(id, () => clock.pass(60_000));
+    expect(job).toMatchObject({ state: "failed", progress: { done: 64, total: COUNT } });
+    expect(job.attempts).toBe(5);
+    isAway = false;
+    const second = await world.again();
+    expect(await world.ended(second.id)).toMatchObject({ state: "succeeded" });
+    expect(await areAllNew(world)).toBe(true);
   });
 
   test("embeds nothing twice where only what comes after it has failed", async () => {

@@ -28,10 +28,10 @@ async function opened(open: Opener, documents: readonly DocumentWrite[] = []) {
     if (found === undefined) throw new Error("the collection is there");
     return found;
   };
-  const left = async (upTo: number) =>
-    (await store.embedded({ collectionKey: key, after: 0, upTo, limit: 1000 })).map(
-      (chunk) => chunk.key,
-    );
+  const left = async (upTo: number) => {
+    const chunks = await store.chunksUpTo({ collectionKey: key, after: 0, upTo, limit: 1000 });
+    return chunks.flatMap((chunk) => (chunk.isPending ? [] : [chunk.key]));
+  };
   const owned = stack.move();
   return {
     store,
@@ -126,23 +126,34 @@ describe.each(OPENERS)("embedding again in a %s", (_name, open) => {
     const { upTo } = await store.beginEmbedAgain(key, OLD);
     expect(await world.row()).toMatchObject({ modelSha256: OLD, embedAgain: "same_weights" });
     await world.again(await world.left(upTo));
-    expect(await store.endEmbedAgain(key)).toBe(true);
+    await store.endEmbedAgain(key);
     expect((await world.row()).embedAgain).toBe("no");
   });
 
-  test("ends when no chunk is left but those that wait", async () => {
+  test("leaves those that wait to whoever embeds them, and ends without them", async () => {
     await using world = await opened(open, [...THREE, written("waits", "it waits")]);
     const { store, key } = world;
     const { upTo, chunks } = await store.beginEmbedAgain(key, NEW);
     expect(chunks).toBe(4);
-    expect(await store.endEmbedAgain(key)).toBe(false);
     const old = await world.left(upTo);
     expect(old).toHaveLength(3);
     await world.again(old);
-    expect(await store.endEmbedAgain(key)).toBe(true);
+    await store.endEmbedAgain(key);
     expect(await world.row()).toMatchObject({ modelSha256: NEW, embedAgain: "no" });
-    expect(await store.endEmbedAgain(key)).toBe(true);
+    await store.endEmbedAgain(key);
     expect((await store.counts(key)).pendingEmbeddings).toBe(1);
+  });
+
+  test("reads no more rows at a time than are asked for, however many wait", async () => {
+    const waiting = Array.from({ length: 5 }, (_, at) => written(`w${at}`, "it waits"));
+    await using world = await opened(open, [...waiting, ...THREE]);
+    const { store, key } = world;
+    const { upTo } = await store.beginEmbedAgain(key, NEW);
+    const first = await store.chunksUpTo({ collectionKey: key, after: 0, upTo, limit: 4 });
+    expect(first.map(({ isPending }) => isPending)).toEqual([true, true, true, true]);
+    const after = first.at(-1)?.key ?? 0;
+    const rest = await store.chunksUpTo({ collectionKey: key, after, upTo, limit: 10 });
+    expect(rest.map(({ isPending }) => isPending)).toEqual([true, false, false, false]);
   });
 
   test("leaves out chunks that are gone, that wait, and that are another collection's", async () => {
