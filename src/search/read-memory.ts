@@ -14,16 +14,24 @@ export interface ReadMemory {
  * takes a tenth of a search's time. What is given out is shared, and not to be changed.
  */
 export function createReadMemory(store: StoreRead): ReadMemory {
-  const known = new Map<number, ChunkHit>();
+  /** Another one after each forgetting: what was being read meanwhile goes into the old one. */
+  let known = new Map<number, ChunkHit>();
   let version = "";
   let sequence = 0;
   let characters = 0;
   const forget = (): void => {
-    known.clear();
+    known = new Map();
     characters = 0;
   };
-  const read = async (chunkKeys: readonly number[]): Promise<void> => {
+  /** Adds chunks to what is known and to what was found. */
+  const read = async (
+    chunkKeys: readonly number[],
+    found: Map<number, ChunkHit>,
+  ): Promise<void> => {
+    const mine = known;
     for (const [key, hit] of await store.hits(chunkKeys)) {
+      found.set(key, hit);
+      if (mine !== known) continue;
       known.set(key, hit);
       // Of metadata only what it takes at least is counted.
       characters += (hit.text?.length ?? 0) + (hit.title?.length ?? 0) + hitOverhead;
@@ -43,14 +51,16 @@ export function createReadMemory(store: StoreRead): ReadMemory {
     },
     async hits(chunkKeys) {
       if (characters > limits.hitsRememberedCharactersMax) forget();
-      const missing = chunkKeys.filter((key) => !known.has(key));
-      if (missing.length > 0) await read(missing);
-      const hits = new Map<number, ChunkHit>();
+      // Nothing is looked up after the reading: others may have had everything forgotten by then.
+      const found = new Map<number, ChunkHit>();
+      const missing: number[] = [];
       for (const key of chunkKeys) {
         const hit = known.get(key);
-        if (hit !== undefined) hits.set(key, hit);
+        if (hit === undefined) missing.push(key);
+        else found.set(key, hit);
       }
-      return hits;
+      if (missing.length > 0) await read(missing, found);
+      return found;
     },
   };
 }

@@ -49,3 +49,36 @@ test.each(["the connection that writes", "another connection"])(
     expect((await memory.hits([chunk])).has(chunk)).toBe(false);
   },
 );
+
+test("what is forgotten while a search reads is not missing from its hits, and what it read is not remembered", async () => {
+  using dir = tempDir();
+  await using store = await LocalStore.open(dir.path);
+  const { key } = await store.createCollection(COLLECTION);
+  await store.writeDocuments(key, [written("a", "one"), written("b", "two")]);
+  const chunks = await store.indexedKeys(key, { what: "text", after: 0, limit: 2 });
+  const [a = 0, b = 0] = chunks;
+  // A reading that lasts until the test lets it go on, with what was there at its begin.
+  let gate = Promise.resolve();
+  const slow: StoreRead = new Proxy(store, {
+    get: (target, name: keyof StoreRead) =>
+      name === "hits"
+        ? async (keys: readonly number[]) => {
+            const hits = await target.hits(keys);
+            await gate;
+            return hits;
+          }
+        : target[name],
+  });
+  const memory = createReadMemory(slow);
+  memory.begin();
+  await memory.hits([a]);
+
+  const open = Promise.withResolvers<void>();
+  gate = open.promise;
+  const reading = memory.hits([a, b]);
+  await store.writeDocuments(key, [{ ...written("b", "two"), metadata: { colour: "red" } }]);
+  memory.begin();
+  open.resolve();
+  expect([...(await reading).keys()]).toEqual([a, b]);
+  expect((await memory.hits([b])).get(b)?.metadata).toEqual({ colour: "red" });
+});
