@@ -1,10 +1,9 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { devNull, tmpdir } from "node:os";
+import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { hnsw, type GraphEngine, type GraphReader, type GraphShape } from "./graph-engine.ts";
 import { Index, MetricKind, ScalarKind } from "./usearch-native.ts";
-
-/** A path at which there can be no file. */
-const nowhere = "/dev/null/nowhere";
 
 /** Native bytes of a node of a mapped graph: its places in the node table and in the table of keys. */
 const nodeHeapBytes = 184;
@@ -29,7 +28,7 @@ export const usearchEngine: GraphEngine = {
     checkHead(path, shape, nodes);
     // A new index for every file: one that fails to map a file is left empty.
     const index = createIndex(shape);
-    index.view(path);
+    view(index, path);
     if (index.size() !== nodes || index.dimensions() !== shape.dimensions) {
       release(index);
       throw new Error(`a graph of ${index.size()} nodes`);
@@ -37,6 +36,18 @@ export const usearchEngine: GraphEngine = {
     return readerOf(index, nodes);
   },
 };
+
+/** Maps a file. @throws what usearch says that it cannot */
+function view(index: Index, path: string): void {
+  try {
+    index.view(path);
+  } catch (error) {
+    // A failed one has closed descriptor 0: the next file that somebody opens must not get its number and be closed so.
+    const descriptor = openSync(devNull, "r");
+    if (descriptor > 0) closeSync(descriptor);
+    throw error;
+  }
+}
 
 function createIndex({ dimensions, dtype }: GraphShape): Index {
   return new Index({
@@ -89,13 +100,21 @@ function writerOf(index: Index) {
 }
 
 /**
- * Empties an index at once: memory, mapping and descriptor. usearch's API has no call for it, but its `view` lets go of
- * everything before it opens the file, which there is none of here. The garbage collector would do it some time later.
+ * Empties an index at once: memory, mapping and descriptor. usearch's API has no call for it, but its `load` lets go of
+ * everything before it reads a file, which is one of no nodes here. Where there is no room for that file, the garbage
+ * collector does it some time later. A `view` that fails must not be used for it: that closes descriptor 0, whosever it is.
  */
 function release(index: Index): void {
   try {
-    index.view(nowhere);
+    const folder = mkdtempSync(join(tmpdir(), "slipstream-"));
+    try {
+      const empty = join(folder, "empty");
+      createIndex({ dimensions: 1, dtype: "f32" }).save(empty);
+      index.load(empty);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   } catch {
-    // There is nothing at that path, which is what it is for.
+    // The collector will come to it.
   }
 }

@@ -40,7 +40,7 @@ async function startPrometheus(target: string) {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(tempDir());
   const config = {
-    global: { scrape_interval: "200ms", scrape_timeout: "200ms", evaluation_interval: "200ms" },
+    global: { scrape_interval: "500ms", scrape_timeout: "500ms", evaluation_interval: "200ms" },
     rule_files: [join(process.cwd(), alertFile)],
     scrape_configs: [
       { job_name: "slipstream", static_configs: [{ targets: [new URL(target).host] }] },
@@ -75,7 +75,7 @@ async function startPrometheus(target: string) {
     /** Resolves when it has read the server so often. */
     scraped: (times: number) =>
       eventually(`${times} scrapes`, async () => {
-        const expr = `count_over_time(up{job="slipstream"}[1m]) >= ${times}`;
+        const expr = `sum_over_time(up{job="slipstream"}[1m]) >= ${times}`;
         const found = await ask<{ result: unknown[] }>(`query?query=${encodeURIComponent(expr)}`)
           .then(({ result }) => result.length)
           // It does not listen yet.

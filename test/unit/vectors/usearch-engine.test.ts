@@ -1,5 +1,12 @@
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { GraphShape } from "../../../src/vectors/graph-engine.ts";
 import { RowsFile } from "../../../src/vectors/rows-file.ts";
@@ -64,6 +71,33 @@ test("a saved graph can be read and added to", () => {
   expect(Array.from(graph.nearest(vector, 1))).toEqual([50]);
   graph.close();
 });
+
+test.if(process.platform === "linux")(
+  "closing and opening, well or not, leave the descriptors of others alone",
+  () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, "graph");
+    saved(path, 50);
+    const broken = join(folder.path, "broken");
+    // The head that is looked at, and nothing that could be mapped as a graph.
+    writeFileSync(broken, readFileSync(path).subarray(0, 8));
+    // usearch closes descriptor 0 where a view fails, which may be anybody's: a second one that is ours tells.
+    const own = openSync(path, "r");
+    const links = (): string[] => [0, own].map((one) => readlinkSync(`/proc/self/fd/${one}`));
+    const before = links();
+    for (let round = 0; round < 3; round++) {
+      const graph = usearchEngine.open(path, shape, 50);
+      graph.close();
+      graph.close();
+      const writer = usearchEngine.load(path, shape, 50);
+      writer.close();
+      usearchEngine.create(shape, 1).close();
+      expect(() => usearchEngine.open(broken, shape, 50)).toThrow();
+      expect(links()).toEqual(before);
+    }
+    closeSync(own);
+  },
+);
 
 test.if(process.platform === "linux")(
   "closing gives mappings and descriptors back at once",
