@@ -6,13 +6,20 @@ import { isFinal } from "./states.ts";
 export function createJobCounts() {
   const counts = getBusinessMetrics();
   let active = 0;
+  let ended = false;
   const setActive = (next: number): void => {
+    if (ended) return;
     counts.active_jobs.add(next - active, {});
     active = next;
   };
   return {
-    /** Takes over what waits and runs from an earlier life; 0 at the end of this one. */
+    /** Takes over what waits and runs from an earlier life. */
     setActive,
+    /** At the end of this life none is counted as active, and what ends later changes nothing in that. */
+    end(): void {
+      setActive(0);
+      ended = true;
+    },
     created({ collection, priority }: JobRow): void {
       counts.jobs_created_total.add(1, { collection: collection ?? "", priority });
       setActive(active + 1);

@@ -130,7 +130,7 @@ export function createJobs(options: JobsOptions): Jobs {
     async [Symbol.asyncDispose]() {
       pruning.stop();
       await runner[Symbol.asyncDispose]();
-      counts.setActive(0);
+      counts.end();
     },
   };
 }
