@@ -67,6 +67,7 @@ export function createCollections({ store, engines, defaultModel, onDropped }: C
   };
   return {
     ...reads,
+    forget,
     describe,
     async create(input: CreateCollection): Promise<CollectionState> {
       const row = await store.createCollection(toNewCollection(input, defaultModel));

@@ -4,6 +4,7 @@ import { Value } from "@sinclair/typebox/value";
 import { embeddedText } from "../engine/embedded-text.ts";
 import { findModel, NO_MODEL } from "../engine/engine.ts";
 import type { Engines } from "../engine/engines.ts";
+import { checkedIndex } from "./checked-index.ts";
 import type { JobContext } from "../jobs/job-kind.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
@@ -14,7 +15,8 @@ const log = getLogger("maintenance");
 
 export interface EmbedAgainDeps {
   store: Store;
-  engines: Pick<Engines, "embedPassages" | "forgetCollections" | "room" | "compact" | "check">;
+  engines: Pick<Engines, "embedPassages" | "room" | "compact" | "check">;
+  /** What is remembered of collections, here and in the engines. */
   collections: { forget(): void };
 }
 
@@ -62,10 +64,9 @@ export async function embedAgain(
   // Every row of the old files is dead now, and what is written has none.
   await deps.engines.compact(key);
   context.signal.throwIfAborted();
-  const check = await deps.engines.check(collection);
+  const checked = await checkedIndex(deps.engines, collection);
   const { chunks } = await deps.store.counts(key);
-  const problems = check?.problems ?? [];
-  return { chunks, vectors: check?.vectors ?? 0, words: check?.words ?? 0, problems };
+  return { chunks, ...checked };
 }
 
 /** An earlier try may have come to the end of it, and not of the job. */
@@ -83,10 +84,10 @@ async function embedAll(
   { collection, modelSha256 }: { collection: CollectionRow; modelSha256: string },
   { job, signal, report }: JobContext,
 ): Promise<void> {
-  const { store } = deps;
+  const { store, collections } = deps;
   const { key } = collection;
   const { upTo, chunks: left } = await store.beginEmbedAgain(key, modelSha256);
-  forget(deps);
+  collections.forget();
   const total = Math.max(job.total ?? 0, left);
   let done = total - left;
   report({ done, total });
@@ -106,7 +107,8 @@ async function embedAll(
   }
   await store.endEmbedAgain(key);
   report({ done: total, total, checkpoint: { modelSha256, chunkKey: upTo } });
-  forget(deps);
+  // What waits can be embedded now.
+  collections.forget();
 }
 
 async function embedPage(
@@ -138,10 +140,4 @@ async function embedBatch(
   const texts = chunks.map(({ title, text }) => embeddedText(title, text));
   const vectors = await engines.embedPassages({ model, texts, signal });
   return chunks.map(({ key }, index) => ({ key, vector: vectors[index] }));
-}
-
-/** What is remembered of the collection is not true any more, and what waits can be embedded. */
-function forget({ collections, engines }: EmbedAgainDeps): void {
-  collections.forget();
-  engines.forgetCollections();
 }

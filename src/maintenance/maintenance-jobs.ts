@@ -7,6 +7,7 @@ import type { AddOptions, JobContext, JobKind } from "../jobs/job-kind.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { Problem } from "../problems.ts";
 import type { CollectionRow, Store } from "../store/store.ts";
+import { checkedIndex } from "./checked-index.ts";
 import { embedAgain, requireModelOf } from "./embed-again.ts";
 import type { Maintenance } from "./maintenance.ts";
 
@@ -15,7 +16,7 @@ export interface MaintenanceJobsDeps {
   store: Store;
   engines: Engines;
   maintenance: Maintenance;
-  collections: { require(name: string): Promise<CollectionRow>; forget(): void };
+  collections: { forget(): void };
 }
 
 /** Operations on data that is there, as jobs. */
@@ -109,8 +110,7 @@ async function reindex(
   while (!(await endsWithin(LOOK_MS, rebuilding))) await look();
   await rebuilding;
   signal.throwIfAborted();
-  const check = await engines.check(collection);
-  const problems = check?.problems ?? [];
+  const checked = await checkedIndex(engines, collection);
   report({ done: total, total });
-  return { chunks, vectors: check?.vectors ?? 0, words: check?.words ?? 0, problems };
+  return { chunks, ...checked };
 }

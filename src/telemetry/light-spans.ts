@@ -1,6 +1,7 @@
 import { encodeUtf8 } from "../lib/text.ts";
 import { VERSION } from "../version.ts";
 import type { ByteText } from "./byte-text.ts";
+import { SPAN_ID, spanIdOf, TRACE_ID, traceIdOf } from "./trace-context.ts";
 import type { RequestStart, SpanAttributes } from "./traces.ts";
 
 /** A span that has ended. */
@@ -81,9 +82,6 @@ const AT = {
   start: PLACE.indexOf("1"),
   end: PLACE.indexOf("2"),
 } as const;
-/** The same ids in a `traceparent`. */
-const TRACE_ID = { from: 3, to: 35 } as const;
-const SPAN_ID = { from: 36, to: 52 } as const;
 
 function fillPlace(at: number, { traceparent, startMs, endMs }: Ended, text: ByteText): void {
   followClock(endMs);
@@ -174,8 +172,7 @@ function writePart(span: EndedPart, text: ByteText): void {
 }
 
 function linkJson(traceparent: string): string {
-  const traceId = traceparent.slice(TRACE_ID.from, TRACE_ID.to);
-  return `{"traceId":"${traceId}","spanId":"${traceparent.slice(SPAN_ID.from, SPAN_ID.to)}"}`;
+  return `{"traceId":"${traceIdOf(traceparent)}","spanId":"${spanIdOf(traceparent)}"}`;
 }
 
 const ENDED_WELL = encodeUtf8("]}");

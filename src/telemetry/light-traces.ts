@@ -5,7 +5,13 @@ import { errorTypeOf } from "./error-type.ts";
 import { currentContext } from "./logs.ts";
 import { createSpanSender } from "./otlp-sender.ts";
 import { createSpanQueue } from "./span-queue.ts";
-import { parseTraceparent, usableState, type TraceContext } from "./trace-context.ts";
+import {
+  formatTraceparent,
+  parseTraceparent,
+  spanIdOf,
+  usableState,
+  type TraceContext,
+} from "./trace-context.ts";
 import { randomHex } from "./trace-ids.ts";
 import type {
   Continued,
@@ -145,16 +151,12 @@ function currentOfLog(): string | undefined {
 
 /** `traceparent` of a new span below a caller's, or at the head of a trace of its own, of which `share` are kept. */
 function placeBelow(parent: TraceContext | undefined, share: number): string {
-  if (parent !== undefined)
-    return `00-${parent.traceId}-${randomHex(16)}-${(parent.flags & 1) === 1 ? "01" : "00"}`;
+  const spanId = randomHex(16);
+  if (parent !== undefined) return formatTraceparent({ ...parent, spanId });
   const kept = share >= 1 || Math.random() < share;
-  return `00-${randomHex(32)}-${randomHex(16)}-${kept ? "01" : "00"}`;
+  return formatTraceparent({ traceId: randomHex(32), spanId, flags: kept ? 1 : 0 });
 }
 
 function isKept(traceparent: string): boolean {
   return traceparent.endsWith("1");
-}
-
-function spanIdOf(traceparent: string): string {
-  return traceparent.slice(36, 52);
 }

@@ -17,6 +17,10 @@ export interface CarriedTrace {
   tracestate: string | undefined;
 }
 
+/** Where the ids are in a `traceparent`. */
+export const TRACE_ID = { from: 3, to: 35 } as const;
+export const SPAN_ID = { from: 36, to: 52 } as const;
+
 /** `version-traceid-parentid-flags`; a later version may have more behind it (W3C Trace Context, section 3.2.2). */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
@@ -45,11 +49,20 @@ export function usableState(text: string | null | undefined): string | undefined
   return isUsable ? text : undefined;
 }
 
+/** Of the program's own `traceparent`, which has a fixed form. */
+export function traceIdOf(traceparent: string): string {
+  return traceparent.slice(TRACE_ID.from, TRACE_ID.to);
+}
+
+/** As `traceIdOf`. */
+export function spanIdOf(traceparent: string): string {
+  return traceparent.slice(SPAN_ID.from, SPAN_ID.to);
+}
+
 /** What log lines bear of a trace; nothing without one. */
 export function traceFields(traceparent: string | undefined): Record<string, string> {
   if (traceparent === undefined) return {};
-  // The program's own text, of a fixed form.
-  const [trace_id, span_id] = [traceparent.slice(3, 35), traceparent.slice(36, 52)];
+  const [trace_id, span_id] = [traceIdOf(traceparent), spanIdOf(traceparent)];
   return traceparent.endsWith("01")
     ? { trace_id, span_id }
     : { trace_id, span_id, trace_flags: "00" };

@@ -144,3 +144,17 @@ function list(value: unknown): Attributes[] {
 function record(value: unknown): Attributes {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
+
+/** Traces of tests, all of them sent to a collector. */
+export function traceConfig({ url }: Pick<Collector, "url">, traceDetail: TraceDetail = "light") {
+  return {
+    otelEnabled: true,
+    otelEndpoint: url,
+    otelHeaders: {},
+    otelServiceName: "tests",
+    traceDetail,
+    traceShare: 1,
+  };
+}
+
+type TraceDetail = "light" | "detailed";

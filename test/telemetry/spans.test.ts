@@ -15,7 +15,7 @@ import { createSpanExporter } from "../../src/telemetry/otlp-spans.ts";
 import { createSpanGroups } from "../../src/telemetry/span-groups.ts";
 import { traceFields } from "../../src/telemetry/trace-context.ts";
 import { beginRequest, currentTrace, startTraces } from "../../src/telemetry/traces.ts";
-import { startCollector, type Collector } from "../support/collector.ts";
+import { startCollector, traceConfig, type Collector } from "../support/collector.ts";
 
 const EMPTY = `{"resourceSpans":[]}`;
 
@@ -154,14 +154,7 @@ test("times of light spans follow the system's clock when it is set", async () =
   await using collector = startCollector();
   const times = [Date.parse("2031-01-01"), Date.parse("2021-01-01"), Date.now()];
   {
-    await using _traces = await startTraces({
-      otelEnabled: undefined,
-      otelEndpoint: collector.url,
-      otelHeaders: {},
-      otelServiceName: "tests",
-      traceDetail: "light",
-      traceShare: 1,
-    });
+    await using _traces = await startTraces(traceConfig(collector));
     using restored = new DisposableStack();
     restored.defer(() => void setSystemTime());
     for (const time of times) {
@@ -276,14 +269,7 @@ const stateOf = (traceparent: string | undefined): string | undefined =>
 
 test("light traces remember the tracestate of so many requests", async () => {
   await using collector = startCollector({ keep: false });
-  await using _traces = await startTraces({
-    otelEnabled: undefined,
-    otelEndpoint: collector.url,
-    otelHeaders: {},
-    otelServiceName: "tests",
-    traceDetail: "light",
-    traceShare: 1,
-  });
+  await using _traces = await startTraces(traceConfig(collector));
   const [first, second] = [begin(0), begin(1)];
   for (let number = 2; number < limits.traceStatesMax; number++) begin(number);
   expect([stateOf(first), stateOf(second)]).toEqual(["vendor=0", "vendor=1"]);

@@ -15,7 +15,12 @@ import {
 } from "../../src/telemetry/traces.ts";
 import { parseTraceparent, traceFields } from "../../src/telemetry/trace-context.ts";
 import { createRules, writeRules, read } from "../http/answers.ts";
-import { startCollector, type CollectedSpan, type Collector } from "../support/collector.ts";
+import {
+  startCollector,
+  traceConfig,
+  type CollectedSpan,
+  type Collector,
+} from "../support/collector.ts";
 import { eventually } from "../support/process.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
@@ -41,15 +46,6 @@ async function startTraced(env: Record<string, string> = {}): Promise<Traced> {
   const owned = stack.move();
   return { collector, server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
-
-const config = (collector: Pick<Collector, "url">, detail: "light" | "detailed" = "light") => ({
-  otelEnabled: true,
-  otelEndpoint: collector.url,
-  otelHeaders: {},
-  otelServiceName: "tests",
-  traceDetail: detail,
-  traceShare: 1,
-});
 
 const named = (spans: readonly CollectedSpan[], name: string): CollectedSpan[] =>
   spans.filter((span) => span.name === name);
@@ -189,7 +185,7 @@ test.each(["light", "detailed"] as const)(
     await using collector = startCollector();
     let kept: string | undefined;
     {
-      await using _traces = await startTraces(config(collector, detail));
+      await using _traces = await startTraces(traceConfig(collector, detail));
       const span = beginRequest(() => ({
         method: "POST",
         route: "/jobs",
@@ -208,7 +204,7 @@ test.each(["light", "detailed"] as const)(
     }
     expect(currentTraceparent()).toBeUndefined();
     {
-      await using _traces = await startTraces(config(collector, detail));
+      await using _traces = await startTraces(traceConfig(collector, detail));
       const result = continueTrace({ traceparent: kept, name: "job.run" }, async () => {
         expect(currentTraceparent()).toStartWith(`00-${TRACE}-`);
         return 5;
@@ -351,7 +347,7 @@ test("a collector that never answers holds the end of the server up for a limite
 test("tracing that ended leaves nothing behind in its library", async () => {
   await using collector = startCollector();
   {
-    await using _traces = await startTraces(config(collector));
+    await using _traces = await startTraces(traceConfig(collector));
     expect(traced("quiet", () => 1)).toBe(1);
   }
   expect(trace.getSpan(context.active())).toBeUndefined();

@@ -6,7 +6,12 @@ import { withLogContext } from "../../src/telemetry/logs.ts";
 import { formatTraceparent, traceFields } from "../../src/telemetry/trace-context.ts";
 import { startTraces } from "../../src/telemetry/traces.ts";
 import { createRules, read } from "../http/answers.ts";
-import { startCollector, type CollectedSpan, type Collector } from "../support/collector.ts";
+import {
+  startCollector,
+  traceConfig,
+  type CollectedSpan,
+  type Collector,
+} from "../support/collector.ts";
 import { eventually } from "../support/process.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -205,16 +210,7 @@ interface TracedWorld extends AsyncDisposable {
 async function openTracedWorld(): Promise<TracedWorld> {
   await using stack = new AsyncDisposableStack();
   const collector = stack.use(startCollector());
-  stack.use(
-    await startTraces({
-      otelEnabled: true,
-      otelEndpoint: collector.url,
-      otelHeaders: {},
-      otelServiceName: "tests",
-      traceDetail: "light",
-      traceShare: 1,
-    }),
-  );
+  stack.use(await startTraces(traceConfig(collector)));
   const own = stack.use(await openWebhookWorld());
   const owned = stack.move();
   return { collector, own, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -302,14 +298,7 @@ test("the traces of so many changed documents are remembered, and of none while 
   within(traceparentAt("a"), ["early"]);
   expect(traces.size).toBe(0);
   await using collector = startCollector();
-  await using _traces = await startTraces({
-    otelEnabled: true,
-    otelEndpoint: collector.url,
-    otelHeaders: {},
-    otelServiceName: "tests",
-    traceDetail: "light",
-    traceShare: 1,
-  });
+  await using _traces = await startTraces(traceConfig(collector));
   within(traceparentAt("a"), ["one", "two"]);
   within(traceparentAt("b"), ["one"]);
   within(traceparentAt("c"), ["three"]);

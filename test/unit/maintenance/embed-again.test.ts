@@ -37,8 +37,10 @@ async function openWorld({
   await embedByOthers(store, collection.key);
   let forgotten = 0;
   const collections = {
-    require: async () => collection,
-    forget: () => void forgotten++,
+    forget() {
+      forgotten++;
+      engines.forgetCollections();
+    },
   };
   const embed: Embed = (options) => engines.embedPassages(options);
   const embedPassages = instead?.(embed) ?? embed;
