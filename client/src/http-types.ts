@@ -52,8 +52,8 @@ export interface DocumentInput {
   title?: string;
   text?: string;
   metadata?: Readonly<Record<string, unknown>>;
-  /** Only in collections with model "none". */
-  vector?: readonly number[];
+  /** Only in collections with model "none"; a string is base64 of little-endian float32. */
+  vector?: readonly number[] | string;
 }
 
 export interface Document {
@@ -87,7 +87,8 @@ export interface DeleteResult {
 
 export interface SearchRequest {
   query?: string;
-  vector?: readonly number[];
+  /** As a document's. */
+  vector?: readonly number[] | string;
   query_encoder?: "full" | "fast" | "rescored";
   mode?: Mode;
   k?: number;

@@ -1,6 +1,6 @@
 import { Type, type Static } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
-import { JsonObjectSchema } from "./shared.ts";
+import { JsonObjectSchema, VectorInputSchema } from "./shared.ts";
 
 /** A document as a caller sends it. */
 export const DocumentInputSchema = Type.Object(
@@ -14,12 +14,7 @@ export const DocumentInputSchema = Type.Object(
     title: Type.Optional(Type.String()),
     text: Type.Optional(Type.String()),
     metadata: Type.Optional(JsonObjectSchema),
-    vector: Type.Optional(
-      Type.Array(Type.Number(), {
-        maxItems: limits.dimensionsMax,
-        description: 'Only in collections with model "none"',
-      }),
-    ),
+    vector: Type.Optional(VectorInputSchema),
   },
   { additionalProperties: false, title: "DocumentInput" },
 );

@@ -1,7 +1,7 @@
 import { Type, type Static } from "@sinclair/typebox";
 import { limits } from "../limits.ts";
 import { FusionSchema } from "./collections.ts";
-import { JsonObjectSchema, NameSchema } from "./shared.ts";
+import { JsonObjectSchema, NameSchema, QueryVectorInputSchema } from "./shared.ts";
 
 const queryEncoderSchema = Type.Union(
   [Type.Literal("full"), Type.Literal("fast"), Type.Literal("rescored")],
@@ -20,13 +20,7 @@ const modeSchema = Type.Union([
 export const SearchSchema = Type.Object(
   {
     query: Type.Optional(Type.String({ description: "Words to search for" })),
-    vector: Type.Optional(
-      Type.Array(Type.Number(), {
-        minItems: 1,
-        maxItems: limits.dimensionsMax,
-        description: 'Only in collections with model "none"',
-      }),
-    ),
+    vector: Type.Optional(QueryVectorInputSchema),
     query_encoder: Type.Optional(queryEncoderSchema),
     mode: Type.Optional(modeSchema),
     k: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.kMax })),

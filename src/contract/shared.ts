@@ -1,5 +1,10 @@
-import { Type, type TSchema } from "@sinclair/typebox";
+import { Type, type ArrayOptions, type TSchema } from "@sinclair/typebox";
+import { SetErrorFunction } from "@sinclair/typebox/errors";
 import { limits } from "../limits.ts";
+import { errorMessage } from "./error-message.ts";
+
+// TypeBox has one such function for all schemas; all of ours come past here.
+SetErrorFunction(errorMessage);
 
 /** A wrong field of a request. */
 export const FieldErrorSchema = Type.Object({ field: Type.String(), message: Type.String() });
@@ -41,3 +46,32 @@ export const NameSchema = Type.String({
 
 /** Metadata of a document, or a filter over it: any JSON object. */
 export const JsonObjectSchema = Type.Record(Type.String(), Type.Unknown());
+
+/** Of the longest vector: base64 has four characters for every three bytes begun. */
+const vectorCharactersMax =
+  Math.ceil((limits.dimensionsMax * Float32Array.BYTES_PER_ELEMENT) / 3) * 4;
+
+/** A caller's own vector, as numbers or as the string that OpenAI's `encoding_format: "base64"` gives. */
+function vectorInput(numbers: ArrayOptions) {
+  return Type.Union(
+    [
+      Type.Array(Type.Number(), {
+        ...numbers,
+        maxItems: limits.dimensionsMax,
+        description: "an array of numbers",
+      }),
+      Type.String({
+        maxLength: vectorCharactersMax,
+        contentEncoding: "base64",
+        description: "base64 of little-endian float32",
+      }),
+    ],
+    { description: 'Only in collections with model "none"' },
+  );
+}
+
+/** A document's vector. One without numbers is refused as every other one of a wrong length, by its number of dimensions. */
+export const VectorInputSchema = vectorInput({});
+
+/** A search's vector. */
+export const QueryVectorInputSchema = vectorInput({ minItems: 1 });

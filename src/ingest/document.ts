@@ -5,8 +5,8 @@ export interface IngestDocument {
   text: string;
   /** `source` (the file's id) and `format` are set by the reader unless the file itself names them. */
   metadata: Record<string, unknown>;
-  /** Only where the file carries one: as many numbers as it had, not normalised, not yet checked against a collection. */
-  vector?: number[];
+  /** Only where the file carries one: as many numbers as it had, or its base64, not normalised, not yet checked against a collection. */
+  vector?: number[] | string;
 }
 
 /** A file, or one line of it, that gave no document. */

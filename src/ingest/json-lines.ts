@@ -13,7 +13,7 @@ type Parsed = { ok: true; document: IngestDocument } | { ok: false; message: str
 
 /**
  * The documents of a JSON Lines file, one object a line: `id` or `_id` (text or a number), `title`, `text` or `content`
- * or `body`, `metadata` (an object) and `vector` (numbers; the text may then be missing). Every other key that holds
+ * or `body`, `metadata` (an object) and `vector` (numbers or base64; the text may then be missing). Every other key that holds
  * text, a number, a boolean or a list of texts becomes metadata; other shapes are left out unless they are in
  * `metadata`, which wins over both. Without an id it is `<file id>#<line>`. Blank lines are passed over. A bad line
  * gives a failure with its number and the rest goes on; at most one line is held in memory.
@@ -58,7 +58,8 @@ function toDocument(
   if (id === undefined) return failure(`has an "${idKey}" that is neither text nor a number`);
   if (present(title) && typeof title !== "string") return failure('has a "title" that is not text');
   if (present(named) && !isObject(named)) return failure('has "metadata" that is not an object');
-  if (present(vector) && !isVector(vector)) return failure('has a "vector" that is not numbers');
+  if (present(vector) && !isVector(vector))
+    return failure('has a "vector" that is neither numbers nor base64');
   const text = textKey === undefined ? "" : String(rest[textKey]);
   if (text.trim() === "" && !isVector(vector)) return failure("has no text, content or body");
   const others = Object.entries(rest).filter(
@@ -89,7 +90,9 @@ function idOf(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function isVector(value: unknown): value is number[] {
+/** Whether it is base64 is seen where a collection says how long it must be. */
+function isVector(value: unknown): value is number[] | string {
+  if (typeof value === "string") return value !== "";
   return Array.isArray(value) && value.length > 0 && value.every(Number.isFinite);
 }
 

@@ -68,10 +68,9 @@ export async function readFiles(
 }
 
 /** About how many characters it is on its way: what comes with a text may be larger than it, and is refused later. */
-function sizeOf({ id, title = "", text, metadata, vector = [] }: IngestDocument): number {
-  return (
-    id.length + title.length + text.length + JSON.stringify(metadata).length + vector.length * 8
-  );
+function sizeOf({ id, title = "", text, metadata, vector = "" }: IngestDocument): number {
+  const vectorSize = typeof vector === "string" ? vector.length : vector.length * 8;
+  return id.length + title.length + text.length + JSON.stringify(metadata).length + vectorSize;
 }
 
 function emptyBatch(source: string, next: ReadPlace): ReadBatch {

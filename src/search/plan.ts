@@ -113,14 +113,14 @@ function fusionFor(encoder: QueryEncoderChoice, fusion: Required<Fusion>): Requi
   return { method, weight: weight + FAST_LEAN * weight * (1 - weight) };
 }
 
-function callersVector(numbers: readonly number[], collection: CollectionRow): Float32Array {
+function callersVector(given: readonly number[] | string, collection: CollectionRow): Float32Array {
   if (collection.model !== NO_MODEL) {
     throw new Problem(
       "vector_not_accepted",
       `${collection.model} embeds the query; send its text.`,
     );
   }
-  return checkVector(numbers, collection.dimensions);
+  return checkVector(given, collection.dimensions);
 }
 
 /** What can be asked with what came: a collection without a model has meaning only where a vector is given. */

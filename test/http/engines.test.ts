@@ -57,6 +57,7 @@ const BAD: Record<string, Asked> = {
   "another type": { target: SEARCH, body: "query", headers: { "content-type": "text/plain" } },
   "a packed body": { target: SEARCH, body: "x", headers: { "content-encoding": "gzip" } },
   "an unknown field": { target: SEARCH, body: { query: "x", queries: 2 } },
+  "a vector that is a number": { target: SEARCH, body: { vector: 5 } },
   "a k too large": { target: SEARCH, body: { query: "x", k: 100_000 } },
   "a filter of no kind": { target: SEARCH, body: { query: "x", filter: { lap: { $like: 1 } } } },
   "a vector of a wrong length": { target: SEARCH, body: { vector: [1, 2] } },

@@ -88,7 +88,7 @@ describe("a collection without a model", () => {
       [["invalid_request"], "[1,null,3]"],
       [["invalid_request"], '["1",2,3]'],
       [["invalid_request"], "[true,2,3]"],
-      [["invalid_request"], '"AAAA"'],
+      [["invalid_vector"], '"AAAA"'],
       [["invalid_request"], '{"0":1,"1":2,"2":3}'],
       [["invalid_request"], `[${"0,".repeat(4096)}1]`],
     ];
@@ -121,7 +121,7 @@ describe("a collection without a model", () => {
       empty: search({ vector: [] }),
       infinite: search('{"vector":[1e999,0,0]}'),
       "of null": search({ vector: [null, 0, 0] }),
-      "of text": search({ vector: "1,0,0" }),
+      "of text": search({ vector: "1,0,0" }, "invalid_vector"),
       "k 0": search({ vector: [1, 0, 0], k: 0 }),
       "k -1": search({ vector: [1, 0, 0], k: -1 }),
       "k 1e9": search({ vector: [1, 0, 0], k: 1e9 }),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { checkVector } from "../../../src/engine/check-vector.ts";
 import {
   type Engine,
@@ -8,6 +9,8 @@ import {
 } from "../../../src/engine/engine.ts";
 import { openLocalEngines } from "../../../src/engine/engines.ts";
 import { Indexes } from "../../../src/engine/indexes.ts";
+import { limits } from "../../../src/limits.ts";
+import { base64Of } from "../../support/base64.ts";
 import { engineOptions } from "../../support/engine.ts";
 import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, withVector, written } from "../store/fixtures.ts";
@@ -182,4 +185,51 @@ describe("checkVector", () => {
   ] as const)("refuses %j", async (numbers, code) => {
     expect((await problemOf(() => checkVector(numbers, 2))).code).toBe(code);
   });
+
+  test("takes base64 of little-endian float32 for the same numbers, to the last bit", () => {
+    fc.assert(
+      fc.property(fc.array(float, { minLength: 1, maxLength: 40 }), (numbers) => {
+        fc.pre(numbers.some((number) => Math.abs(number) > 1e-20));
+        const vector = checkVector(base64Of(numbers), numbers.length);
+        expect(vector).toEqual(checkVector(numbers, numbers.length));
+      }),
+      { seed: 1 },
+    );
+    expect(checkVector("AABAQAAAgMA=", 2)).toEqual(new Float32Array([0.6, -0.8]));
+  });
+
+  test("takes base64 of the largest vector, and gives each caller numbers of its own", () => {
+    const count = limits.dimensionsMax;
+    const first = checkVector(base64Of(Array.from({ length: count }, () => 1)), count);
+    const second = checkVector(base64Of(Array.from({ length: count }, () => -1)), count);
+    const side = 1 / Math.sqrt(count);
+    expect(first.every((number) => number === side)).toBe(true);
+    expect(second.every((number) => number === -side)).toBe(true);
+  });
+
+  const good = base64Of([3, -4]);
+  test.each([
+    ["no text", "", "dimensions_mismatch"],
+    ["one number", base64Of([1]), "dimensions_mismatch"],
+    ["three numbers", base64Of([1, 2, 3]), "dimensions_mismatch"],
+    ["seven bytes", Buffer.alloc(7, 1).toString("base64"), "invalid_vector"],
+    ["nine bytes", Buffer.alloc(9, 1).toString("base64"), "invalid_vector"],
+    ["numbers in words", "3, -4", "invalid_vector"],
+    ["a letter that base64 has not", `*${good.slice(1)}`, "invalid_vector"],
+    ["a letter past ASCII", `é${good.slice(1)}`, "invalid_vector"],
+    ["the letters of base64url", base64Of([3, -4e38]).replace("/", "_"), "invalid_vector"],
+    ["no padding", good.replaceAll("=", ""), "invalid_vector"],
+    ["too much padding", `${good}====`, "invalid_vector"],
+    ["stray bits before the padding", good.replace(/.=$/, "B="), "invalid_vector"],
+    ["a line break", `${good}\n`, "invalid_vector"],
+    ["spaces in it", `${good.slice(0, 4)} ${good.slice(4)}`, "invalid_vector"],
+    ["more than any vector has", "A".repeat(4 * limits.dimensionsMax * 2), "invalid_vector"],
+    ["NaN", base64Of([NaN, 1]), "invalid_vector"],
+    ["Infinity", base64Of([1, -Infinity]), "invalid_vector"],
+    ["zero", base64Of([0, -0]), "invalid_vector"],
+  ] as const)("refuses base64 with %s", async (_what, text, code) => {
+    expect((await problemOf(() => checkVector(text, 2))).code).toBe(code);
+  });
 });
+
+const float = fc.float({ noNaN: true, noDefaultInfinity: true, min: -(2 ** 50), max: 2 ** 50 });

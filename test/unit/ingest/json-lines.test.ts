@@ -46,8 +46,14 @@ describe("json lines", () => {
     ["content before body", { body: "b", content: "c" }, "c"],
     ["body", { body: "b" }, "b"],
     ["nothing, where there is a vector", { vector: [1] }, ""],
+    ["nothing, where there is a vector in base64", { vector: "AACAPw==" }, ""],
   ])("the text is %s", async (_case, value, text) => {
     expect((await documentIn("a.jsonl", line(value))).text).toBe(text);
+  });
+
+  test("a vector in base64 is the document's as it stands", async () => {
+    const vector = "AACAPwAAgD8=";
+    expect(await documentIn("a.jsonl", line({ text: "x", vector }))).toMatchObject({ vector });
   });
 
   test("the id is id, else _id, else the file's with the line number", async () => {
@@ -67,6 +73,7 @@ describe("json lines", () => {
       '{"title":1,"text":"x"}',
       '{"metadata":[1],"text":"x"}',
       '{"vector":["1"],"text":"x"}',
+      '{"vector":"","text":"x"}',
       `{"text":"x","metadata":${'{"a":'.repeat(40)}1${"}".repeat(40)}}`,
       '{"text":"last"}',
     ].join("\r\n");
@@ -82,8 +89,9 @@ describe("json lines", () => {
       '6: has an "id" that is neither text nor a number',
       '7: has a "title" that is not text',
       '8: has "metadata" that is not an object',
-      '9: has a "vector" that is not numbers',
-      "10: is nested deeper than 32 levels",
+      '9: has a "vector" that is neither numbers nor base64',
+      '10: has a "vector" that is neither numbers nor base64',
+      "11: is nested deeper than 32 levels",
       "last",
     ]);
   });
