@@ -1,6 +1,7 @@
 /**
  * Documents a second that 64 clients write, one with its own vector a request, with many requests in one commit as the
- * server does it and with a commit for each. `bun bench/writes.ts [--quick]`
+ * server does it and with a commit for each, and with the vector as JSON numbers and as base64 of float32.
+ * `bun bench/writes.ts [--quick]`
  */
 import { parseArgs } from "node:util";
 import { DIMENSIONS, jsonVector } from "./peers/vectors.ts";
@@ -21,11 +22,34 @@ const COMMIT_PER_REQUEST = { WRITE_TRANSACTION_DOCUMENTS: "1" };
 const DOCUMENTS_PER_SECOND = 10_000;
 const WARM_UP_SECONDS = 0.3;
 
-/** Rounds on a server, each into a collection of its own, so that the index is as small in the last as in the first. */
-function writesTo(server: BenchServer, generator: LoadGenerator, seconds: number): Turn {
-  let round = 0;
+/** How a vector stands in the JSON of a request. */
+type Encode = (vector: Float32Array) => number[] | string;
+
+const base64Vector: Encode = (vector) =>
+  Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
+
+/** The JSON of a request for each vector, one document in each. */
+function bodiesOf(vectors: Float32Array, encode: Encode): string[] {
+  return Array.from({ length: vectors.length / DIMENSIONS }, (_, row) => {
+    const vector = encode(vectors.subarray(row * DIMENSIONS, (row + 1) * DIMENSIONS));
+    return JSON.stringify({ documents: [{ id: `d${row}`, vector }] });
+  });
+}
+
+interface Writing {
+  /** The JSON of each request. */
+  bodies: readonly string[];
+  seconds: number;
+  generator: LoadGenerator;
+}
+
+/** Collections made so far: each round has its own, so that the index is as small in the last as in the first. */
+let collectionsMade = 0;
+
+/** Rounds on a server. */
+function writesTo(server: BenchServer, { bodies, seconds, generator }: Writing): Turn {
   return turn(async () => {
-    const name = `writes-${round++}`;
+    const name = `writes-${collectionsMade++}`;
     const collections = `${server.url}/api/v1/collections`;
     await callJson(collections, post({ name, model: "none", dimensions: DIMENSIONS }));
     const at = `${collections}/${name}/documents`;
@@ -44,6 +68,15 @@ function writesTo(server: BenchServer, generator: LoadGenerator, seconds: number
   });
 }
 
+/** What both servers came to with one encoding. */
+function figuresOf({ grouped, single }: { grouped: Turn; single: Turn }) {
+  return {
+    grouped: mediansOf(grouped.reports),
+    commit_per_request: mediansOf(single.reports),
+    grouped_in_single: ratioOf(grouped.reports, single.reports, "perSecond"),
+  };
+}
+
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
@@ -54,30 +87,25 @@ const { rounds, seconds } = values.quick ? { rounds: 5, seconds: 1 } : { rounds:
 const machine = describeMachine();
 const count = Math.ceil((seconds + WARM_UP_SECONDS) * DOCUMENTS_PER_SECOND);
 const vectors = clusteredVectors(count, DIMENSIONS, SEED);
-const bodies = Array.from({ length: count }, (_, row) => {
-  const vector = jsonVector(vectors.subarray(row * DIMENSIONS, (row + 1) * DIMENSIONS));
-  return JSON.stringify({ documents: [{ id: `d${row}`, vector }] });
-});
 await using generator = LoadGenerator.start();
-await using grouped = await startServer();
-await using single = await startServer({ settings: COMMIT_PER_REQUEST });
-const turns = {
-  grouped: writesTo(grouped, generator, seconds),
-  single: writesTo(single, generator, seconds),
+await using groupedServer = await startServer();
+await using singleServer = await startServer({ settings: COMMIT_PER_REQUEST });
+const turnsWith = (encode: Encode) => {
+  const writing = { bodies: bodiesOf(vectors, encode), seconds, generator };
+  return { grouped: writesTo(groupedServer, writing), single: writesTo(singleServer, writing) };
 };
-await takeTurns(Object.values(turns), rounds);
-const figures = {
-  grouped: mediansOf(turns.grouped.reports),
-  commit_per_request: mediansOf(turns.single.reports),
-};
-const ratio = ratioOf(turns.grouped.reports, turns.single.reports, "perSecond");
+const [inNumbers, inBase64] = [turnsWith(jsonVector), turnsWith(base64Vector)];
+await takeTurns([...Object.values(inNumbers), ...Object.values(inBase64)], rounds);
+const [numbers, base64] = [figuresOf(inNumbers), figuresOf(inBase64)];
 console.log(`${CLIENTS} clients, a document of ${DIMENSIONS} numbers a request`);
-console.table(figures);
-console.log(`${ratio} times as many documents a second as with a commit for each request`);
-const facts = { clients: CLIENTS, dimensions: DIMENSIONS, rounds };
-await keepPart(values.json, values.quick, {
-  machine,
-  ...facts,
-  ...figures,
-  grouped_in_single: ratio,
+console.table({
+  "numbers, grouped": numbers.grouped,
+  "numbers, commit per request": numbers.commit_per_request,
+  "base64, grouped": base64.grouped,
+  "base64, commit per request": base64.commit_per_request,
 });
+console.log(
+  `${numbers.grouped_in_single} times as many documents a second as with a commit for each request; with base64, ${base64.grouped_in_single} times`,
+);
+const facts = { clients: CLIENTS, dimensions: DIMENSIONS, rounds };
+await keepPart(values.json, values.quick, { machine, ...facts, ...numbers, base64 });

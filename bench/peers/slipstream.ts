@@ -41,7 +41,7 @@ export function slipstreamPeer(binary: string | undefined): HttpPeer {
         settle: () => settle(collection),
         async request({ query, filter, value }) {
           const bound = filter === "none" ? {} : { filter: { [filter]: value } };
-          return { url, body: { vector: jsonVector(query), k: K, ...bound } };
+          return { url, body: { vector: jsonVector(query), k: K, fields: [], ...bound } };
         },
         rowsOf: hitRows,
         async [Symbol.asyncDispose]() {

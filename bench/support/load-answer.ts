@@ -1,28 +1,104 @@
 const HEAD_END = Buffer.from("\r\n\r\n");
 const LAST_PART = Buffer.from("0\r\n\r\n");
+/** Of the body of an answer that is an error: enough to say what is wrong. */
+const REASON_CHARACTERS_MAX = 500;
 
-/** What stands at the head of the bytes of a connection so far: a whole answer, or not yet. */
-export type Answer = { ok: true; status: number; body: Buffer } | { ok: false };
+/** What the bytes of an answer so far come to: not all of it, all of it and as expected, or all of it and an error. */
+export type AnswerState =
+  | { kind: "partial" }
+  | { kind: "expected" }
+  | { kind: "wrong"; reason: string };
 
-const PARTIAL: Answer = { ok: false };
+const PARTIAL: AnswerState = { kind: "partial" };
+const EXPECTED: AnswerState = { kind: "expected" };
+
+/** The head of an answer; without a length its body comes in parts. */
+interface Head {
+  status: number;
+  length: number | undefined;
+  /** Where the body begins. */
+  bodyFrom: number;
+}
 
 /**
- * Reads an HTTP/1.1 answer of known length or in parts. One request is under way on a connection at a time, so whatever
- * came belongs to it. The body is a view of `bytes`; that of an answer in parts has the sizes of the parts in it.
+ * Reads the HTTP/1.1 answers of one connection, of known length or in parts, piece by piece as the socket gives them. One
+ * request is under way at a time, so whatever comes belongs to its answer. Where the first piece has the head and the text
+ * that is expected, which is so of nearly all, the pieces after it are counted and neither read nor copied.
  */
-export function readAnswer(bytes: Buffer): Answer {
-  const headEnd = bytes.indexOf(HEAD_END);
-  if (headEnd < 0) return PARTIAL;
-  const head = bytes.toString("latin1", 0, headEnd);
-  const body = bytes.subarray(headEnd + HEAD_END.length);
-  const status = Number(head.slice(9, 12));
-  if (status === 204) return { ok: true, status, body };
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (length !== undefined) {
-    return body.length < Number(length) ? PARTIAL : { ok: true, status, body };
+export class AnswerReader {
+  readonly #expected: Buffer;
+  #status = 0;
+  /** Bytes of the body still to come; undefined until the head has come, and of an answer in parts. */
+  #missing: number | undefined;
+  /** Copies of what has come and is needed at the end; undefined where it was seen to be as expected. */
+  #kept: Buffer[] | undefined = [];
+
+  /** `expected`: text that every answer has, empty where any success will do. */
+  constructor(expected: string) {
+    this.#expected = Buffer.from(expected);
   }
-  const whole = body.subarray(-LAST_PART.length).equals(LAST_PART);
-  return whole ? { ok: true, status, body } : PARTIAL;
+
+  /** Takes the next bytes, of which it keeps no view. After the end of an answer the next one begins. */
+  take(bytes: Buffer): AnswerState {
+    if (this.#missing === undefined) return this.#takeUnknown(bytes);
+    this.#missing -= bytes.length;
+    this.#keep(bytes);
+    if (this.#missing > 0) return PARTIAL;
+    return this.#kept === undefined ? this.#end(EXPECTED) : this.#judge(Buffer.concat(this.#kept));
+  }
+
+  /** Reads from its start an answer of which it is not known how much is still to come. */
+  #takeUnknown(bytes: Buffer): AnswerState {
+    const all = this.#kept?.length ? Buffer.concat([...this.#kept, bytes]) : bytes;
+    const head = readHead(all);
+    if (head === undefined) return this.#keep(bytes);
+    this.#status = head.status;
+    const body = all.subarray(head.bodyFrom);
+    if (head.length === undefined) return hasLastPart(body) ? this.#judge(body) : this.#keep(bytes);
+    if (body.length >= head.length) return this.#judge(body);
+    this.#missing = head.length - body.length;
+    this.#kept = this.#isExpected(body) ? undefined : [Buffer.from(body)];
+    return PARTIAL;
+  }
+
+  #keep(bytes: Buffer): AnswerState {
+    this.#kept?.push(Buffer.from(bytes));
+    return PARTIAL;
+  }
+
+  /** Says what a whole answer is. */
+  #judge(body: Buffer): AnswerState {
+    if (this.#isExpected(body)) return this.#end(EXPECTED);
+    const shown = body.toString().slice(0, REASON_CHARACTERS_MAX);
+    return this.#end({ kind: "wrong", reason: `${this.#status} ${shown}` });
+  }
+
+  #isExpected(body: Buffer): boolean {
+    return this.#status >= 200 && this.#status <= 299 && body.includes(this.#expected);
+  }
+
+  #end(state: AnswerState): AnswerState {
+    this.#missing = undefined;
+    this.#kept = [];
+    return state;
+  }
+}
+
+/** The head that stands at the start of some bytes; undefined where it has not come whole. */
+function readHead(bytes: Buffer): Head | undefined {
+  const headEnd = bytes.indexOf(HEAD_END);
+  if (headEnd < 0) return undefined;
+  const head = bytes.toString("latin1", 0, headEnd);
+  const status = Number(head.slice(9, 12));
+  const bodyFrom = headEnd + HEAD_END.length;
+  if (status === 204) return { status, length: 0, bodyFrom };
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  return { status, length: length === undefined ? undefined : Number(length), bodyFrom };
+}
+
+/** Whether a body in parts ends with its last one. */
+function hasLastPart(body: Buffer): boolean {
+  return body.subarray(-LAST_PART.length).equals(LAST_PART);
 }
 
 /** The bytes of a request with a JSON body, or of a GET without one. */

@@ -1,6 +1,6 @@
 /** The process of a load generator: a job comes by IPC, its report goes back. Started by load.ts. */
 import type { Socket } from "bun";
-import { readAnswer } from "./load-answer.ts";
+import { AnswerReader } from "./load-answer.ts";
 import { LatencyHistogram } from "./load-histogram.ts";
 import type { LoadJob, LoadReport } from "./load.ts";
 
@@ -9,8 +9,7 @@ const SILENCE_MS_MAX = 60_000;
 
 interface Connection {
   socket: Socket | undefined;
-  /** Bytes of an answer that has not come whole. */
-  rest: Buffer | undefined;
+  answers: AnswerReader;
   /** What the socket has not taken yet of the request. */
   unsent: Uint8Array | undefined;
   /** Of `Bun.nanoseconds`; 0 while none is under way. */
@@ -19,7 +18,6 @@ interface Connection {
 
 class LoadRun {
   readonly #job: LoadJob;
-  readonly #expected: Buffer;
   readonly #latencies = new LatencyHistogram();
   readonly #ended = Promise.withResolvers<void>();
   #next = 0;
@@ -35,7 +33,6 @@ class LoadRun {
 
   constructor(job: LoadJob) {
     this.#job = job;
-    this.#expected = Buffer.from(job.expect ?? "");
     this.#open = job.connections;
     this.#countsFrom = Bun.nanoseconds() + (job.warmUpSeconds ?? 0) * 1e9;
     this.#endsAt = this.#countsFrom + (job.seconds ?? Infinity) * 1e9;
@@ -58,7 +55,8 @@ class LoadRun {
   }
 
   #connection(): Connection {
-    return { socket: undefined, rest: undefined, unsent: undefined, sentAt: 0 };
+    const answers = new AnswerReader(this.#job.expect ?? "");
+    return { socket: undefined, answers, unsent: undefined, sentAt: 0 };
   }
 
   #handlers(connection: Connection) {
@@ -97,17 +95,10 @@ class LoadRun {
   }
 
   #receive(connection: Connection, bytes: Buffer): void {
-    const { rest } = connection;
-    const all = rest === undefined ? bytes : Buffer.concat([rest, bytes]);
-    const answer = readAnswer(all);
-    if (!answer.ok) {
-      connection.rest = rest === undefined ? Buffer.from(bytes) : all;
-      return;
-    }
-    connection.rest = undefined;
-    const { status, body } = answer;
-    if (status < 200 || status > 299 || !body.includes(this.#expected)) {
-      this.#fail(connection, `${status} ${body.toString().slice(0, 500)}`);
+    const state = connection.answers.take(bytes);
+    if (state.kind === "partial") return;
+    if (state.kind === "wrong") {
+      this.#fail(connection, state.reason);
       return;
     }
     this.#count(connection.sentAt);

@@ -107,11 +107,20 @@ export function startChildEngines(options: ChildEnginesOptions) {
 
 function remoteOwner(pool: EnginePool, requestMsMax: number) {
   const roomy = new Map<number, number>();
+  /** Questions for room that are under way: all writers of a collection find the word too old at the same moment. */
+  const asking = new Map<number, Promise<void>>();
   const ask = <Result>(name: string, args: unknown): Promise<Result> =>
     pool.call(name, args, { engine: 0 });
   // Writes wait for it, and would for ever behind an owner that hangs.
   const askSoon = <Result>(name: string, args: unknown): Promise<Result> =>
     pool.call(name, args, { engine: 0, deadlineMs: requestMsMax });
+  const askForRoom = (collectionKey: number): Promise<void> => {
+    const answer = askSoon("room", collectionKey)
+      .then(() => void roomy.set(collectionKey, performance.now()))
+      .finally(() => asking.delete(collectionKey));
+    asking.set(collectionKey, answer);
+    return answer;
+  };
   return {
     async openCollection(collection: CollectionRow): Promise<void> {
       pool.tell("openCollection", collection, { owner: false });
@@ -125,8 +134,7 @@ function remoteOwner(pool: EnginePool, requestMsMax: number) {
     async room(collectionKey: number): Promise<void> {
       const now = performance.now();
       if (now - (roomy.get(collectionKey) ?? -Infinity) < roomMs) return;
-      await askSoon("room", collectionKey);
-      roomy.set(collectionKey, performance.now());
+      await (asking.get(collectionKey) ?? askForRoom(collectionKey));
     },
     report: (collectionKey: number) => askSoon<IndexReport | undefined>("report", collectionKey),
     reports: () => askSoon<IndexReport[]>("reports", undefined),

@@ -52,10 +52,8 @@ export async function configureLogging(
       ? jsonLine(config.environment)
       : getPrettyFormatter({ properties: true });
   const lowestLevel = LEVELS[logLevelOf(config)];
-  quick =
-    logFormatOf(config) === "json"
-      ? { shown: ["debug", "info"].includes(lowestLevel), environment: config.environment, sink }
-      : undefined;
+  quick = logFormatOf(config) === "json" ? { environment: config.environment, sink } : undefined;
+  isInfoWritten = lowestLevel === "debug" || lowestLevel === "info";
   isDebugWritten = lowestLevel === "debug";
   await configure({
     reset: true,
@@ -101,12 +99,14 @@ export function createQuickLine(
   const logger = getLogger(module);
   let formatter: QuickFormatter | undefined;
   return (fields) => {
+    // The library would leave it out too, but looks at the contexts around it first: 0.2 us, of each line of a request.
+    if (!isInfoWritten) return;
     if (quick === undefined) {
       logger.info(event, fields);
       return;
     }
     if (formatter?.of !== quick) formatter = quickFormatter(quick, { module, event });
-    if (quick.shown) quick.sink.push(formatter.line(sanitizeSensitiveData(fields())));
+    quick.sink.push(formatter.line(sanitizeSensitiveData(fields())));
   };
 }
 
@@ -147,9 +147,11 @@ export function outsideRequests<T>(work: () => T): T {
   return noRequest(work);
 }
 
+/** Whether lines of level info are written, in either format. */
+let isInfoWritten = false;
+
 /** How quick lines are written now; undefined where the format is for people. */
 interface Quick {
-  shown: boolean;
   environment: string;
   sink: LineTaker;
 }

@@ -207,6 +207,20 @@ describe("the level and the format", () => {
     expect(await logged({ ...staging, environment: "development" }, hello)).toBe("");
   });
 
+  test.each(["json", "console"] as const)(
+    "leave a request's own line out in %s without making its fields",
+    async (logFormat) => {
+      const quick = createQuickLine("tests", "request_started");
+      let made = 0;
+      const work = () => quick(() => ({ made: ++made }));
+      expect(await logged({ ...JSON_LOGS, logFormat, logLevel: "error" }, work)).toBe("");
+      expect(made).toBe(0);
+      const shown = await logged({ ...JSON_LOGS, logFormat, logLevel: "info" }, work);
+      expect(shown).toContain("request_started");
+      expect(made).toBe(1);
+    },
+  );
+
   test("console lines show event and fields to a person and end in a newline", async () => {
     const text = await logged({ ...JSON_LOGS, logFormat: "console" }, () => {
       log.info("index.ready", { vectors: 12 });

@@ -1,4 +1,5 @@
 import { fromFailure } from "../../failure.ts";
+import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { Commit } from "../store.ts";
 import { logEvent } from "./log-event.ts";
@@ -29,8 +30,8 @@ interface Waiting {
 }
 
 /**
- * The Worker that writes, seen from the thread that started it. Calls of one turn of the event loop go in one message,
- * and the answers of one COMMIT come in one.
+ * The Worker that writes, seen from the thread that started it. Calls of one turn of the event loop go in one message, or
+ * in several where they are many, and the answers of one COMMIT come in one.
  */
 export class WriterThread implements AsyncDisposable {
   readonly #worker: Worker;
@@ -42,6 +43,8 @@ export class WriterThread implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<void>();
   readonly #onLost: (reason: Problem) => void;
   #outgoing: WriterCall<unknown>[] = [];
+  /** Whether what gathers is sent when this turn of the event loop is over. */
+  #sendsSoon = false;
   #lastId = 0;
   #state: "starting" | "open" | "closing" | "lost" = "starting";
   /** What ended the Worker, where it said so. */
@@ -107,8 +110,9 @@ export class WriterThread implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<ResultOf<M>>();
     const id = ++this.#lastId;
     this.#waiting.set(id, { size, resolve, reject });
-    if (this.#outgoing.length === 0) setImmediate(() => this.#send());
     this.#outgoing.push({ id, method, values });
+    if (this.#outgoing.length >= limits.writesPerMessageMax) this.#send();
+    else this.#sendSoon();
     return promise;
   }
 
@@ -132,6 +136,16 @@ export class WriterThread implements AsyncDisposable {
     if (this.#state !== "open") throw new Problem("not_ready", "The store is closed.");
   }
 
+  #sendSoon(): void {
+    if (this.#sendsSoon) return;
+    this.#sendsSoon = true;
+    setImmediate(() => {
+      this.#sendsSoon = false;
+      this.#send();
+    });
+  }
+
+  /** Sends what has gathered, if anything has. */
   #send(): void {
     const calls = this.#outgoing;
     this.#outgoing = [];

@@ -36,7 +36,7 @@ async function codesOf(writes: readonly Promise<unknown>[]): Promise<unknown[]> 
   return outcomes.map((one) => (one.status === "fulfilled" ? "ok" : one.reason?.code));
 }
 
-describe.each(OPENERS)("%s commits together", (...[, open]) => {
+describe.each(OPENERS)("%s commits together", (...[kind, open]) => {
   test("what 64 callers write at once", async () => {
     await using opened = await openStore(open);
     const { store, key, transactions } = opened;
@@ -50,7 +50,9 @@ describe.each(OPENERS)("%s commits together", (...[, open]) => {
       const numbers = rows.map(([one]) => one?.sequence);
       expect(numbers).toEqual(documents.map((_, at) => round * 64 + at + 1));
     }
-    expect(transactions()).toBe(5);
+    // The thread that writes begins with the first ones while the others are on their way.
+    const parts = kind === "LocalStore" ? 1 : 64 / limits.writesPerMessageMax;
+    expect(transactions()).toBeWithin(5, 5 * parts + 1);
     expect(store.sequence).toBe(320);
     expect(await store.counts(key)).toEqual({ documents: 320, chunks: 320, pendingEmbeddings: 0 });
     expect(await vectorsIn(store, key)).toHaveLength(320);

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
 import { reset } from "@logtape/logtape";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { limits } from "../../../src/limits.ts";
 import { Problem } from "../../../src/problems.ts";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
 import { WriterStore } from "../../../src/store/local/writer-store.ts";
@@ -28,6 +30,48 @@ describe("a store whose writes are another thread's", () => {
     );
     expect(reads.map((row) => row?.id)).toEqual(reads.map((_, at) => `d${at}`));
     expect(store.sequence).toBe(200);
+  });
+
+  test("answers all writes of one turn, in order, with few commits", async () => {
+    using dir = tempDir();
+    await using store = await WriterStore.open(dir.path);
+    const { key } = await store.createCollection(COLLECTION);
+    const before = store.transactions;
+    const count = 6 * limits.writesPerMessageMax + 3;
+    const answered: number[] = [];
+    const writing = Array.from({ length: count }, async (_, at) => {
+      const [one] = await store.writeDocuments(key, [withVector(`d${at}`, [1, at])]);
+      answered.push(one?.sequence ?? 0);
+    });
+    await Promise.all(writing);
+    expect(answered).toEqual(Array.from({ length: count }, (_, at) => at + 1));
+    expect(store.transactions - before).toBeWithin(1, 8);
+    expect(store.waiting.documents).toBe(0);
+    // None was sent a second time with a later message.
+    await store.writeDocuments(key, [withVector("last", [1, 0])]);
+    expect(store.sequence).toBe(count + 1);
+    expect(await store.countDocuments(key)).toBe(count + 1);
+  });
+
+  test("begins with the first of many writes before the turn is over that brings them", async () => {
+    using dir = tempDir();
+    await using store = await WriterStore.open(dir.path);
+    const { key } = await store.createCollection(COLLECTION);
+    using reader = new Database(join(dir.path, "slipstream.db"), { readonly: true });
+    const count = reader.prepare<{ documents: number }, []>(
+      "SELECT count(*) AS documents FROM documents",
+    );
+    const writing = Array.from({ length: limits.writesPerMessageMax }, (_, at) =>
+      store.writeDocuments(key, [withVector(`d${at}`, [1, at])]),
+    );
+    // This thread does nothing else meanwhile, as while it parses.
+    const deadline = performance.now() + 10_000;
+    let documents = 0;
+    while (documents === 0 && performance.now() < deadline) {
+      documents = count.get()?.documents ?? 0;
+    }
+    expect(documents).toBe(limits.writesPerMessageMax);
+    await Promise.all(writing);
   });
 
   test("is closed without a trace beside its file, as often as it was opened", async () => {
