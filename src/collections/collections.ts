@@ -162,7 +162,7 @@ function toNewCollection(input: CreateCollection, defaultModel: string): NewColl
     model,
     metric: "cosine" as const,
     keyword: { ...KEYWORD_DEFAULT, ...input.keyword },
-    quantization: input.quantization ?? ("f16" as const),
+    quantization: input.quantization ?? ("i8" as const),
   };
   if (model === NO_MODEL) {
     if (input.dimensions === undefined) {

@@ -1,3 +1,4 @@
+import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
 import { assert } from "../problems.ts";
 import { LANES, rowSumKernel } from "./row-sum-kernel.ts";
 
@@ -24,7 +25,7 @@ export interface Matrix {
   columnStep: number;
 }
 
-const PAGE_BYTES = 65_536;
+const KERNEL = { importFrom: "row", name: "add" };
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 /** False on processors without AVX, for which Bun compiles no vector instructions. */
 const hasVectors = WebAssembly.validate(rowSumKernel);
@@ -46,7 +47,7 @@ export function createRowSum(
   const sumAt = matrixBytes;
   const weightsAt = sumAt + columns * FLOAT_BYTES;
   const rowsAt = weightsAt + rowCount * FLOAT_BYTES;
-  const pages = Math.ceil((rowsAt + rowCount * Int32Array.BYTES_PER_ELEMENT) / PAGE_BYTES);
+  const pages = Math.ceil((rowsAt + rowCount * Int32Array.BYTES_PER_ELEMENT) / WASM_PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const stretches = new Float32Array(memory.buffer, 0, rowCount * columns);
   fillStretches(stretches, matrix);
@@ -55,7 +56,7 @@ export function createRowSum(
   const rows = new Int32Array(memory.buffer, rowsAt, rowCount);
   for (let row = 0; row < rowCount; row++) rows[row] = row;
   const arrays = { weights, rows, sum };
-  const addInVectors = kernel === "vectors" ? instantiate(memory) : undefined;
+  const addInVectors = kernel === "vectors" ? instantiate(rowSumKernel, KERNEL, memory) : undefined;
   const stretchBytes = rowCount * LANES * FLOAT_BYTES;
   const add = (count: number): void => {
     // With more the kernel would read what lies behind the arrays.
@@ -76,16 +77,6 @@ function fillStretches(stretches: Float32Array, matrix: Matrix): void {
         values[row * rowStep + column * columnStep] ?? 0;
     }
   }
-}
-
-function instantiate(memory: WebAssembly.Memory): (...addresses: number[]) => void {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(rowSumKernel), {
-    row: { memory },
-  });
-  const { add } = exports;
-  assert(typeof add === "function", "the kernel exports its function");
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a WebAssembly export TypeScript knows only that it is a function; the kernel's own type section says the rest
-  return add as (...addresses: number[]) => void;
 }
 
 function addInScalars(

@@ -60,6 +60,24 @@ export function wasmModule(kernel: Kernel): Uint8Array<ArrayBuffer> {
   );
 }
 
+/** Bytes of a page of WebAssembly's memory. */
+export const WASM_PAGE_BYTES = 65_536;
+
+/** The function of a module that `wasmModule` made, working in a memory; it takes byte addresses and numbers. */
+export function instantiate(
+  module: Uint8Array<ArrayBuffer>,
+  { importFrom, name: called }: Pick<Kernel, "importFrom" | "name">,
+  memory: WebAssembly.Memory,
+): (...addresses: number[]) => void {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), {
+    [importFrom]: { memory },
+  });
+  const work = exports[called];
+  if (typeof work !== "function") throw new Error(`the kernel exports no function ${called}`);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a WebAssembly export TypeScript knows only that it is a function; the kernel's own type section says the rest
+  return work as (...addresses: number[]) => void;
+}
+
 /** Repeats while one variable is below another, as unsigned numbers. */
 export function whileLess(variable: number, end: number, body: Code): Code {
   const leave = [get(variable), get(end), I32_GE_U, BRANCH_IF, 1];

@@ -1,3 +1,4 @@
+import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
 import { assert } from "../problems.ts";
 import { BLOCK_ROWS, codeDotKernel, PAIR_BYTES } from "./code-dot-kernel.ts";
 
@@ -168,7 +169,7 @@ function createSlabs(dimensions: number) {
   };
 }
 
-const WASM_PAGE_BYTES = 65_536;
+const KERNEL = { importFrom: "codes", name: "dot" };
 
 /** Rows of int8 codes in blocks, as the kernel reads them: in its memory the vector comes first, the sums, the codes. */
 function createCodes(columns: number, simd: boolean) {
@@ -182,7 +183,7 @@ function createCodes(columns: number, simd: boolean) {
     const initial = Math.ceil((codesAt + rows * columns) / WASM_PAGE_BYTES);
     const memory = new WebAssembly.Memory({ initial });
     return {
-      dot: simd ? instantiate(memory) : undefined,
+      dot: simd ? instantiate(codeDotKernel, KERNEL, memory) : undefined,
       vector: new Int16Array(memory.buffer, 0, columns),
       sums: new Int32Array(memory.buffer, sumsAt, rows),
       codes: new Int8Array(memory.buffer, codesAt, rows * columns),
@@ -237,14 +238,4 @@ function multiplyInScalars(
     }
     sums[row] = sum;
   }
-}
-
-function instantiate(memory: WebAssembly.Memory): (...addresses: number[]) => void {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(codeDotKernel), {
-    codes: { memory },
-  });
-  const { dot } = exports;
-  assert(typeof dot === "function", "the kernel exports its function");
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a WebAssembly export TypeScript knows only that it is a function; the kernel's own type section says the rest
-  return dot as (...addresses: number[]) => void;
 }

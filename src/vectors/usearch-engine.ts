@@ -2,6 +2,8 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
+import { CodeGraph } from "./code-graph.ts";
+import { canScoreCodes } from "./code-rows.ts";
 import { hnsw, type GraphEngine, type GraphReader, type GraphShape } from "./graph-engine.ts";
 import { Index, MetricKind, ScalarKind } from "./usearch-native.ts";
 
@@ -14,7 +16,7 @@ const dtypes = {
   i8: { kind: ScalarKind.I8, bytes: 1 },
 } as const;
 
-/** usearch's HNSW: mapped from its file when searched, in memory when built. */
+/** usearch's HNSW: mapped from its file when searched, by code of our own where the numbers are int8, and in memory when built. */
 export const usearchEngine: GraphEngine = {
   name: "usearch",
   library: `usearch ${manifest.dependencies.usearch}`,
@@ -26,6 +28,7 @@ export const usearchEngine: GraphEngine = {
   },
   open(path, shape, nodes) {
     checkHead(path, shape, nodes);
+    if (shape.dtype === "i8" && canScoreCodes) return openCodes(path, shape, nodes);
     // A new index for every file: one that fails to map a file is left empty.
     const index = createIndex(shape);
     view(index, path);
@@ -36,6 +39,14 @@ export const usearchEngine: GraphEngine = {
     return readerOf(index, nodes);
   },
 };
+
+/** Int8 has a reader of our own, which is quicker and cannot end the process. */
+function openCodes(path: string, { dimensions }: GraphShape, nodes: number): GraphReader {
+  const graph = new CodeGraph(path);
+  if (graph.nodes === nodes && graph.dimensions === dimensions) return graph;
+  graph.close();
+  throw new Error(`a graph of ${graph.nodes} nodes`);
+}
 
 /** Maps a file. @throws what usearch says that it cannot */
 function view(index: Index, path: string): void {

@@ -12,7 +12,7 @@ export type VectorEngine = "usearch" | "hnswlib" | "exact";
 
 export interface VectorKindOptions {
   dimensions: number;
-  /** hnswlib has `f32` only and `exact` no graph: both ignore it. Default `f16`. */
+  /** hnswlib has `f32` only and `exact` no graph: both ignore it. Default `i8`. */
   dtype?: GraphDtype;
   engine: VectorEngine;
   /** Rows below which a segment is scanned, which needs no building and is exact. */
@@ -27,8 +27,11 @@ const graphRowsMinDefault = 4096;
 /** Layout of the files. */
 const format = 1;
 
-/** Candidates for each neighbour asked for: int8 swaps more of them than float16. */
-const oversampling: Readonly<Record<GraphDtype, number>> = { f32: 1, f16: 1, i8: 3 };
+/**
+ * Candidates for each neighbour asked for: int8 swaps more of them than float16. Measured for 100 neighbours of 30,000 real
+ * passages: recall 0.963 with 1, 0.985 with 1.5 and 0.995 with 3, which takes twice as long; float16 has 0.966 with 1.
+ */
+const oversampling: Readonly<Record<GraphDtype, number>> = { f32: 1, f16: 1, i8: 1.5 };
 
 /**
  * How vectors are sealed, merged and opened. Files are those of one engine, number format and library version.
@@ -37,7 +40,7 @@ const oversampling: Readonly<Record<GraphDtype, number>> = { f32: 1, f16: 1, i8:
 export async function createVectorKind(options: VectorKindOptions): Promise<VectorKind> {
   const { dimensions, graphRowsMin = graphRowsMinDefault } = options;
   const { engine, scan } = await loadEngine(options.engine);
-  const dtype = options.engine === "hnswlib" ? "f32" : (options.dtype ?? "f16");
+  const dtype = options.engine === "hnswlib" ? "f32" : (options.dtype ?? "i8");
   const shape = { dimensions, dtype };
   return {
     name: "vectors",

@@ -18,7 +18,7 @@ type Engine = Omit<VectorKindOptions, "dimensions">;
 /** Graphs from the first vector on: the default is a scan where vectors are few. */
 const engines: Readonly<Record<string, Engine>> = {
   "scanned segments": { engine: "exact" },
-  "usearch f16": { engine: "usearch", graphRowsMin: 1 },
+  "usearch f16": { engine: "usearch", dtype: "f16", graphRowsMin: 1 },
   "usearch f32": { engine: "usearch", dtype: "f32", graphRowsMin: 1 },
   "usearch i8": { engine: "usearch", dtype: "i8", graphRowsMin: 1 },
   "usearch, graphs where they pay": { engine: "usearch" },

@@ -1,0 +1,118 @@
+import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
+import { CODES_PER_TURN, codeScoresKernel, LANES } from "./code-scores-kernel.ts";
+import type { GraphFile } from "./graph-file.ts";
+
+/** Rows that are scored in one call at most. */
+export const rowsPerCall = 64;
+
+const KERNEL = { importFrom: "codes", name: "scores" };
+
+/** A unit query's numbers times this are int16; a sum of products with int8 of unit vectors stays far below 2^31. */
+const queryScale = 0x7f_ff;
+
+/** False on processors without AVX, for which Bun compiles no vector instructions. */
+export const canScoreCodes = WebAssembly.validate(codeScoresKernel);
+
+/** Bytes that copies of this process's graphs may come to together. */
+let bytesTaken = 0;
+
+/**
+ * The int8 vectors of a graph where the kernel reaches them. A row is copied out of the mapped file when it is first
+ * scored, so that opening takes no time and what is never searched no memory. Where nothing is kept, a row is copied each
+ * time, and a search takes half as long again.
+ */
+export class CodeRows {
+  /** Whether copies are kept, of rows and of what else a graph copies for each node. */
+  readonly keeps: boolean;
+  /** Bytes that are taken once all nodes were searched. */
+  readonly heapBytes: number;
+  readonly #file: GraphFile;
+  readonly #stride: number;
+  readonly #rowsAt: number;
+  readonly #bytes: Uint8Array;
+  readonly #query: Int16Array;
+  readonly #places: Int32Array;
+  readonly #sums: Int32Array;
+  /** 1 for each node whose row is there. */
+  readonly #present: Uint8Array;
+  readonly #kernel: (...addresses: number[]) => void;
+  /** Its part of `bytesTaken`. */
+  #taken: number;
+
+  /**
+   * @param beside bytes that the graph copies of each node beside its row
+   * @param bytesMax with more than this, in all graphs of the process together, nothing is kept
+   */
+  constructor(file: GraphFile, { beside, bytesMax }: { beside: number; bytesMax: number }) {
+    this.#file = file;
+    this.#stride = Math.ceil(file.dimensions / CODES_PER_TURN) * CODES_PER_TURN;
+    const bytesAll = file.nodes * (this.#stride + beside + 1);
+    this.keeps = bytesTaken + bytesAll <= bytesMax;
+    this.#taken = this.keeps ? bytesAll : 0;
+    bytesTaken += this.#taken;
+    const placesAt = this.#stride * Int16Array.BYTES_PER_ELEMENT;
+    const sumsAt = placesAt + rowsPerCall * Int32Array.BYTES_PER_ELEMENT;
+    this.#rowsAt = sumsAt + rowsPerCall * LANES * Int32Array.BYTES_PER_ELEMENT;
+    this.heapBytes = this.#rowsAt + (this.keeps ? bytesAll : rowsPerCall * this.#stride);
+    const rows = this.keeps ? file.nodes : rowsPerCall;
+    const initial = Math.ceil((this.#rowsAt + rows * this.#stride) / WASM_PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial });
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#query = new Int16Array(memory.buffer, 0, this.#stride);
+    this.#places = new Int32Array(memory.buffer, placesAt, rowsPerCall);
+    this.#sums = new Int32Array(memory.buffer, sumsAt, rowsPerCall * LANES);
+    this.#present = new Uint8Array(this.keeps ? file.nodes : 0);
+    this.#kernel = instantiate(codeScoresKernel, KERNEL, memory);
+  }
+
+  /** Sets the vector that rows are scored with, of unit length. */
+  ask(query: Float32Array): void {
+    for (let at = 0; at < query.length; at++) {
+      this.#query[at] = Math.round((query[at] ?? 0) * queryScale);
+    }
+  }
+
+  /** Scores the first `count` of some nodes, at most `rowsPerCall`: the higher, the nearer. Into `scores`, in their order. */
+  score(nodes: Int32Array, count: number, scores: Int32Array): void {
+    const places = this.#places;
+    if (this.keeps) this.#placeKept(nodes, count);
+    else this.#placeInTurn(nodes, count);
+    const sums = this.#sums;
+    const placesAt = places.byteOffset;
+    this.#kernel(placesAt, placesAt + count * 4, sums.byteOffset, 0, this.#query.byteLength);
+    for (let at = 0, lane = 0; at < count; at++, lane += LANES) {
+      scores[at] =
+        (sums[lane] ?? 0) + (sums[lane + 1] ?? 0) + (sums[lane + 2] ?? 0) + (sums[lane + 3] ?? 0);
+    }
+  }
+
+  /** Lets others keep copies; nothing is scored any more. */
+  close(): void {
+    bytesTaken -= this.#taken;
+    this.#taken = 0;
+  }
+
+  /** Addresses of nodes' rows, which are copied where they are not there yet. */
+  #placeKept(nodes: Int32Array, count: number): void {
+    const places = this.#places;
+    const present = this.#present;
+    const stride = this.#stride;
+    const rowsAt = this.#rowsAt;
+    for (let at = 0; at < count; at++) {
+      const node = nodes[at] ?? 0;
+      places[at] = rowsAt + node * stride;
+      if (present[node] === 1) continue;
+      this.#bytes.set(this.#file.vectorOf(node), places[at]);
+      present[node] = 1;
+    }
+  }
+
+  /** Copies nodes' rows one after the other. */
+  #placeInTurn(nodes: Int32Array, count: number): void {
+    for (let at = 0; at < count; at++) {
+      const place = this.#rowsAt + at * this.#stride;
+      this.#places[at] = place;
+      this.#bytes.set(this.#file.vectorOf(nodes[at] ?? 0), place);
+    }
+  }
+}
