@@ -21,6 +21,9 @@ const linkBytes = 4;
 const levelBytes = linkBytes * (1 + hnsw.connectivity);
 const lowestLevelBytes = linkBytes * (1 + 2 * hnsw.connectivity);
 
+/** What caches hold of the memory at a time. */
+export const lineBytes = 64;
+
 /** Links that a node has at most, on whichever level. */
 export const linksMax = 2 * hnsw.connectivity;
 
@@ -72,6 +75,18 @@ export class GraphFile {
   vectorOf(node: number): Uint8Array {
     const start = vectorsAt + node * this.dimensions;
     return this.#bytes.subarray(start, start + this.dimensions);
+  }
+
+  /** Reads a byte of each line of the memory that the vectors of the first `count` nodes take; gives their sum. */
+  readLines(nodes: Int32Array, count: number): number {
+    const bytes = this.#bytes;
+    const { dimensions } = this;
+    let read = 0;
+    for (let at = 0; at < count; at++) {
+      const start = vectorsAt + (nodes[at] ?? 0) * dimensions;
+      for (let line = start; line < start + dimensions; line += lineBytes) read += bytes[line] ?? 0;
+    }
+    return read;
   }
 
   /** The number that a node was added under. */
