@@ -17,7 +17,7 @@ export function slipstreamPeer(binary: string | undefined): HttpPeer {
     kind: "http",
     name: "Slipstream",
     interface: "HTTP",
-    parameters: "f16 graph, m 16, efConstruction 128, ef 64",
+    parameters: "i8 graph, m 16, efConstruction 128, ef 64",
     version: async () => manifest.version,
     async start({ dataDir }) {
       const server = await startServer(binary === undefined ? { dataDir } : { dataDir, binary });

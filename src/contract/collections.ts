@@ -83,7 +83,7 @@ export const QuantizationSchema = Type.Union(
   [Type.Literal("f16"), Type.Literal("f32"), Type.Literal("i8")],
   {
     description:
-      "Numbers of the vector graph: f16 is as good as f32 at half the size, i8 smaller still and a little less sure to find all",
+      "Numbers of the vector graph; scores are of float32 whatever it is. i8, the default, is the smallest and the quickest, and fetches more candidates in return; f16 and f32 are larger",
   },
 );
 export type Quantization = Static<typeof QuantizationSchema>;

@@ -27,6 +27,7 @@ describe("create", () => {
       metric: "cosine",
       chunking: { strategy: "auto", tokens_max: 256, tokens_overlap: 0 },
       fusion: { method: "weighted", weight: 0.3 },
+      quantization: "i8",
       documents: 0,
       chunks: 0,
       pending_embeddings: 0,

@@ -135,7 +135,7 @@ test("a collection says how its words and vectors are kept", async () => {
   await createRules(server);
   expect(await describeRules(server)).toMatchObject({
     keyword: { language: "english", stop_words: true, title_weight: 1, text_weight: 1 },
-    quantization: "f16",
+    quantization: "i8",
     segments: 0,
     reclaimable_bytes: 0,
     index: { unsealed: 0, disk_bytes: 0, building: false, degraded: false },
@@ -143,7 +143,7 @@ test("a collection says how its words and vectors are kept", async () => {
   const own = {
     name: "own",
     keyword: { language: "german", stop_words: false, title_weight: 2.5, text_weight: 0.5 },
-    quantization: "i8",
+    quantization: "f16",
   };
   const made = readCollection(await server.call("POST /api/v1/collections", own));
   expect(made).toMatchObject(own);
