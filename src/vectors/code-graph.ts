@@ -42,9 +42,15 @@ export class CodeGraph implements GraphReader {
     this.#file = new GraphFile(path);
     this.nodes = this.#file.nodes;
     this.dimensions = this.#file.dimensions;
-    const beside = linkPlaces * Int32Array.BYTES_PER_ELEMENT;
-    this.#rows = new CodeRows(this.#file, { beside, bytesMax });
-    this.#lowest = new Int32Array(this.#rows.keeps ? this.nodes * linkPlaces : 0);
+    try {
+      const beside = linkPlaces * Int32Array.BYTES_PER_ELEMENT;
+      this.#rows = new CodeRows(this.#file, { beside, bytesMax });
+      this.#lowest = new Int32Array(this.#rows.keeps ? this.nodes * linkPlaces : 0);
+    } catch (error) {
+      // There is no memory for it.
+      this.#file.close();
+      throw error;
+    }
     this.heapBytes = this.#file.heapBytes + this.#rows.heapBytes;
   }
 

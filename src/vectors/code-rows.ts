@@ -19,7 +19,7 @@ let bytesTaken = 0;
 /**
  * The int8 vectors of a graph where the kernel reaches them. A row is copied out of the mapped file when it is first
  * scored, so that opening takes no time and what is never searched no memory. Where nothing is kept, a row is copied each
- * time, and a search takes half as long again.
+ * time, and a search takes twice as long.
  */
 export class CodeRows {
   /** Whether copies are kept, of rows and of what else a graph copies for each node. */
@@ -48,8 +48,6 @@ export class CodeRows {
     this.#stride = Math.ceil(file.dimensions / CODES_PER_TURN) * CODES_PER_TURN;
     const bytesAll = file.nodes * (this.#stride + beside + 1);
     this.keeps = bytesTaken + bytesAll <= bytesMax;
-    this.#taken = this.keeps ? bytesAll : 0;
-    bytesTaken += this.#taken;
     const placesAt = this.#stride * Int16Array.BYTES_PER_ELEMENT;
     const sumsAt = placesAt + rowsPerCall * Int32Array.BYTES_PER_ELEMENT;
     this.#rowsAt = sumsAt + rowsPerCall * LANES * Int32Array.BYTES_PER_ELEMENT;
@@ -63,6 +61,8 @@ export class CodeRows {
     this.#sums = new Int32Array(memory.buffer, sumsAt, rowsPerCall * LANES);
     this.#present = new Uint8Array(this.keeps ? file.nodes : 0);
     this.#kernel = instantiate(codeScoresKernel, KERNEL, memory);
+    this.#taken = this.keeps ? bytesAll : 0;
+    bytesTaken += this.#taken;
   }
 
   /** Sets the vector that rows are scored with, of unit length. */

@@ -16,6 +16,9 @@ const fetchGrowth = 2;
 /** Rows that are looked at to see which share of a segment a filter allows. */
 const sampleRows = 64;
 
+/** Its multiples, without their whole parts, are spread evenly and in step with nothing. */
+const goldenRatio = (Math.sqrt(5) - 1) / 2;
+
 /** Weight, in sampled rows, of the share that the size of the filter suggests. */
 const priorRows = 4;
 
@@ -125,14 +128,13 @@ export class VectorSegment implements OpenSegment {
     const prior = Math.min(1, allowed.size / live);
     // So few are found one by one before any sample pays.
     if (allowed.size < sampleRows) return Math.max(prior, 1 / live);
-    const step = Math.max(1, this.rows / sampleRows);
-    let seen = 0;
     let hits = 0;
-    for (let at = step / 2; at < this.rows; at += step) {
-      seen++;
-      if (allowed.has(this.#file.keyAt(Math.floor(at)))) hits++;
+    for (let sample = 0; sample < sampleRows; sample++) {
+      // Equal steps would meet the same values again and again where these come in turn, as tenants may.
+      const at = ((sample + 0.5) * goldenRatio) % 1;
+      if (allowed.has(this.#file.keyAt(Math.floor(at * this.rows)))) hits++;
     }
-    return Math.max((hits + prior * priorRows) / (seen + priorRows), 1 / live);
+    return Math.max((hits + prior * priorRows) / (sampleRows + priorRows), 1 / live);
   }
 
   #scanNs({

@@ -167,7 +167,7 @@ const vectorOf = (number: number): number[] =>
 
 test("memory_full: past a collection's budget writes are refused, and all else goes on", async () => {
   await using server = await startServer({ env: { COLLECTION_MEMORY_MB: "1" } });
-  await createRules(server, { model: "none", dimensions: 8 });
+  await createRules(server, { model: "none", dimensions: 8, quantization: "f16" });
   const upsert = (from: number) => {
     const numbers = Array.from({ length: 1000 }, (_, at) => from + at);
     const documents = numbers.map((number) => ({ id: `d${number}`, vector: vectorOf(number) }));
