@@ -11,9 +11,10 @@ import {
   LOAD_SPLAT,
   set,
   store,
-  wasmModule,
+  wasmKernel,
   whileLess,
   type Code,
+  type WasmKernel,
 } from "../lib/wasm-code.ts";
 
 /** Columns that one turn of the kernel holds in registers: eight of four float32 values. */
@@ -39,7 +40,7 @@ const FIRST_REGISTER = 12;
  *
  * Every product and sum is rounded to float32 on its own, so that each machine gets the same bits.
  */
-export const rowSumKernel: Uint8Array<ArrayBuffer> = wasmModule({
+export const rowSumKernel: WasmKernel = wasmKernel({
   importFrom: "row",
   name: "add",
   parameters: 7,

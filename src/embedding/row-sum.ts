@@ -1,4 +1,4 @@
-import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
+import { canRun, instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
 import { assert } from "../problems.ts";
 import { LANES, rowSumKernel } from "./row-sum-kernel.ts";
 
@@ -25,10 +25,8 @@ export interface Matrix {
   columnStep: number;
 }
 
-const KERNEL = { importFrom: "row", name: "add" };
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
-/** False on processors without AVX, for which Bun compiles no vector instructions. */
-const hasVectors = WebAssembly.validate(rowSumKernel);
+const hasVectors = canRun(rowSumKernel);
 
 /**
  * Copies a matrix to where the kernel reaches it. With vector instructions, which JavaScript does not have, 98,304 products
@@ -56,7 +54,7 @@ export function createRowSum(
   const rows = new Int32Array(memory.buffer, rowsAt, rowCount);
   for (let row = 0; row < rowCount; row++) rows[row] = row;
   const arrays = { weights, rows, sum };
-  const addInVectors = kernel === "vectors" ? instantiate(rowSumKernel, KERNEL, memory) : undefined;
+  const addInVectors = kernel === "vectors" ? instantiate(rowSumKernel, memory) : undefined;
   const stretchBytes = rowCount * LANES * FLOAT_BYTES;
   const add = (count: number): void => {
     // With more the kernel would read what lies behind the arrays.

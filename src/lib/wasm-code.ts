@@ -44,8 +44,18 @@ export interface Kernel {
   body: Code;
 }
 
+/** A kernel as a module, with the names that it is called by. */
+export interface WasmKernel extends Pick<Kernel, "importFrom" | "name"> {
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** A module of one function that works in an imported memory and gives nothing back. */
-export function wasmModule(kernel: Kernel): Uint8Array<ArrayBuffer> {
+export function wasmKernel(kernel: Kernel): WasmKernel {
+  const { importFrom, name: called } = kernel;
+  return { importFrom, name: called, bytes: moduleOf(kernel) };
+}
+
+function moduleOf(kernel: Kernel): Uint8Array<ArrayBuffer> {
   const parameters = Array.from({ length: kernel.parameters }, () => I32);
   const locals = [2, [kernel.i32s, I32], [kernel.v128s, V128]];
   return new Uint8Array(
@@ -63,13 +73,17 @@ export function wasmModule(kernel: Kernel): Uint8Array<ArrayBuffer> {
 /** Bytes of a page of WebAssembly's memory. */
 export const WASM_PAGE_BYTES = 65_536;
 
-/** The function of a module that `wasmModule` made, working in a memory; it takes byte addresses and numbers. */
+/** False on processors without AVX, for which Bun compiles no vector instructions. */
+export function canRun({ bytes }: WasmKernel): boolean {
+  return WebAssembly.validate(bytes);
+}
+
+/** A kernel's function, working in a memory; it takes byte addresses and numbers. */
 export function instantiate(
-  module: Uint8Array<ArrayBuffer>,
-  { importFrom, name: called }: Pick<Kernel, "importFrom" | "name">,
+  { bytes, importFrom, name: called }: WasmKernel,
   memory: WebAssembly.Memory,
 ): (...addresses: number[]) => void {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
     [importFrom]: { memory },
   });
   const work = exports[called];

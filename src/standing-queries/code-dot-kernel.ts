@@ -9,9 +9,10 @@ import {
   set,
   store,
   V128_ZERO,
-  wasmModule,
+  wasmKernel,
   whileLess,
   type Code,
+  type WasmKernel,
 } from "../lib/wasm-code.ts";
 
 /** Rows whose sums one turn of the kernel holds in registers: eight of four int32. */
@@ -37,7 +38,7 @@ const FIRST_REGISTER = 7;
  * A block lies in memory by pairs of columns, for each pair its 32 rows with two values each: so every register has the
  * sums of four rows and nothing is added up across lanes.
  */
-export const codeDotKernel: Uint8Array<ArrayBuffer> = wasmModule({
+export const codeDotKernel: WasmKernel = wasmKernel({
   importFrom: "codes",
   name: "dot",
   parameters: 5,

@@ -1,4 +1,4 @@
-import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
+import { canRun, instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
 import { assert } from "../problems.ts";
 import { BLOCK_ROWS, codeDotKernel, PAIR_BYTES } from "./code-dot-kernel.ts";
 
@@ -29,8 +29,7 @@ const ROUNDING = 2 ** -24;
 const CUSHION = 1e-9;
 /** Rows of exact vectors kept in one array, so that growing copies nothing. */
 const SLAB_ROWS = 1024;
-/** False on processors without AVX, for which Bun compiles no vector instructions. */
-const hasSimd = WebAssembly.validate(codeDotKernel);
+const hasSimd = canRun(codeDotKernel);
 
 /**
  * A first pass over int8 codes leaves out the queries that cannot be near enough, and the rest are scored in float32. With
@@ -169,8 +168,6 @@ function createSlabs(dimensions: number) {
   };
 }
 
-const KERNEL = { importFrom: "codes", name: "dot" };
-
 /** Rows of int8 codes in blocks, as the kernel reads them: in its memory the vector comes first, the sums, the codes. */
 function createCodes(columns: number, simd: boolean) {
   const vectorBytes = Math.ceil((columns * 2) / 16) * 16;
@@ -183,7 +180,7 @@ function createCodes(columns: number, simd: boolean) {
     const initial = Math.ceil((codesAt + rows * columns) / WASM_PAGE_BYTES);
     const memory = new WebAssembly.Memory({ initial });
     return {
-      dot: simd ? instantiate(codeDotKernel, KERNEL, memory) : undefined,
+      dot: simd ? instantiate(codeDotKernel, memory) : undefined,
       vector: new Int16Array(memory.buffer, 0, columns),
       sums: new Int32Array(memory.buffer, sumsAt, rows),
       codes: new Int8Array(memory.buffer, codesAt, rows * columns),

@@ -1,17 +1,15 @@
-import { instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
+import { canRun, instantiate, WASM_PAGE_BYTES } from "../lib/wasm-code.ts";
 import { CODES_PER_TURN, codeScoresKernel, LANES } from "./code-scores-kernel.ts";
-import { lineBytes, type GraphFile } from "./graph-file.ts";
+import { lineBytes, linksMax, type GraphFile } from "./graph-file.ts";
 
-/** Rows that are scored in one call at most. */
-export const rowsPerCall = 64;
-
-const KERNEL = { importFrom: "codes", name: "scores" };
+/** Rows that are scored in one call at most: the neighbours of a node. */
+export const rowsPerCall = linksMax;
 
 /** A unit query's numbers times this are int16; a sum of products with int8 of unit vectors stays far below 2^31. */
 const queryScale = 0x7f_ff;
 
-/** False on processors without AVX, for which Bun compiles no vector instructions. */
-export const canScoreCodes = WebAssembly.validate(codeScoresKernel);
+/** Whether this processor can score rows so. */
+export const canScoreCodes = canRun(codeScoresKernel);
 
 /** Bytes that copies of this process's graphs may come to together. */
 let bytesTaken = 0;
@@ -60,7 +58,7 @@ export class CodeRows {
     this.#places = new Int32Array(memory.buffer, placesAt, rowsPerCall);
     this.#sums = new Int32Array(memory.buffer, sumsAt, rowsPerCall * LANES);
     this.#present = new Uint8Array(this.keeps ? file.nodes : 0);
-    this.#kernel = instantiate(codeScoresKernel, KERNEL, memory);
+    this.#kernel = instantiate(codeScoresKernel, memory);
     this.#taken = this.keeps ? bytesAll : 0;
     bytesTaken += this.#taken;
   }

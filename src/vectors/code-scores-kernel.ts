@@ -10,9 +10,10 @@ import {
   set,
   store,
   V128_ZERO,
-  wasmModule,
+  wasmKernel,
   whileLess,
   type Code,
+  type WasmKernel,
 } from "../lib/wasm-code.ts";
 
 /** Codes that one turn of the inner loop takes; rows are padded to multiples of it. */
@@ -34,7 +35,7 @@ const [ROW, AT, EVEN, ODD] = [5, 6, 7, 8];
  *
  * Two sums are under way at once, since each addition waits for the one before.
  */
-export const codeScoresKernel: Uint8Array<ArrayBuffer> = wasmModule({
+export const codeScoresKernel: WasmKernel = wasmKernel({
   importFrom: "codes",
   name: "scores",
   parameters: 5,

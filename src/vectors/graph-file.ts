@@ -1,4 +1,5 @@
 import { hnsw } from "./graph-engine.ts";
+import { unmap } from "./unmap.ts";
 
 /**
  * A graph of int8 vectors as usearch saves it (its file format 2), little-endian:
@@ -115,9 +116,7 @@ export class GraphFile {
 
   /** Gives the mapping back; nothing of the file may be read any more. */
   close(): void {
-    // Detaching unmaps at once, where the garbage collector would do it at some later time.
-    const { buffer } = this.#bytes;
-    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+    unmap(this.#bytes);
   }
 
   #wordAt(at: number): number {

@@ -40,17 +40,12 @@ export class NodeHeap {
   pop(): number {
     const node = this.#nodes[0] ?? 0;
     const last = --this.size;
-    this.#sink(this.#nodes[last] ?? 0, this.#scores[last] ?? 0);
+    this.replace(this.#nodes[last] ?? 0, this.#scores[last] ?? 0);
     return node;
   }
 
-  /** Puts a node in the place of the one with the highest score. O(log size) */
+  /** Puts a node in the place of the one with the highest score, and from there down to where all below is less. O(log size) */
   replace(node: number, score: number): void {
-    this.#sink(node, score);
-  }
-
-  /** From the first place down to where everything below is less. */
-  #sink(node: number, score: number): void {
     const nodes = this.#nodes;
     const scores = this.#scores;
     const size = this.size;

@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import type { Steps } from "../segments/segment-kind.ts";
 import type { RowMatrix } from "./scan.ts";
 import { lowerBound } from "../lib/lower-bound.ts";
+import { unmap } from "./unmap.ts";
 import type { AllowedKeys } from "./vector-index.ts";
 
 /**
@@ -116,7 +117,7 @@ export class RowsFile implements RowMatrix {
   readonly size: number;
   /** Nodes that the graph beside the file must have. */
   readonly nodes: number;
-  #buffer: ArrayBufferLike;
+  readonly #bytes: Uint8Array;
   readonly #vectors: Float32Array;
   readonly #keys: Float64Array;
   readonly #order: Int32Array | undefined;
@@ -126,7 +127,7 @@ export class RowsFile implements RowMatrix {
   constructor(path: string, dimensions: number) {
     // Private: a stray write would stay in this process's memory and never reach the file.
     const bytes = Bun.mmap(path, { shared: false });
-    this.#buffer = bytes.buffer;
+    this.#bytes = bytes;
     const layout = layoutOf(bytes, dimensions);
     const { keysAt, orderAt, nextAt } = sectionsOf(layout);
     const { rows, live, flags } = layout;
@@ -184,8 +185,7 @@ export class RowsFile implements RowMatrix {
 
   /** Gives the mapping back; nothing of the file may be read any more. */
   close(): void {
-    // Detaching unmaps at once, where the garbage collector would do it at some later time.
-    if (this.#buffer instanceof ArrayBuffer) this.#buffer.transfer(0);
+    unmap(this.#bytes);
   }
 
   #pick(allowed: AllowedKeys, rows: Int32Array): number {

@@ -40,15 +40,14 @@ export function scanPlain(rows: RowMatrix, { query, k, skipped }: Scan): TopK {
   return top;
 }
 
-/** Offers some rows, scored one by one. By their places: an iterator of theirs costs more than the scoring. */
+/** Offers some rows, scored one by one. */
 export function offerRows(
   top: TopK,
   source: RowMatrix,
-  { rows, query }: { rows: ArrayLike<number>; query: Float32Array },
+  { rows, query }: { rows: Iterable<number>; query: Float32Array },
 ): void {
   const matrix = source.matrix();
-  for (let at = 0; at < rows.length; at++) {
-    const row = rows[at] ?? 0;
+  for (const row of rows) {
     offer(top, source.keyAt(row), cosine(matrix, row * source.dimensions, query));
   }
 }

@@ -28,7 +28,8 @@ export const usearchEngine: GraphEngine = {
   },
   open(path, shape, nodes) {
     checkHead(path, shape, nodes);
-    if (shape.dtype === "i8" && canScoreCodes) return openCodes(path, shape, nodes);
+    // A reader of our own is quicker, and cannot end the process.
+    if (shape.dtype === "i8" && canScoreCodes) return new CodeGraph(path);
     // A new index for every file: one that fails to map a file is left empty.
     const index = createIndex(shape);
     view(index, path);
@@ -39,14 +40,6 @@ export const usearchEngine: GraphEngine = {
     return readerOf(index, nodes);
   },
 };
-
-/** Int8 has a reader of our own, which is quicker and cannot end the process. */
-function openCodes(path: string, { dimensions }: GraphShape, nodes: number): GraphReader {
-  const graph = new CodeGraph(path);
-  if (graph.nodes === nodes && graph.dimensions === dimensions) return graph;
-  graph.close();
-  throw new Error(`a graph of ${graph.nodes} nodes`);
-}
 
 /** Maps a file. @throws what usearch says that it cannot */
 function view(index: Index, path: string): void {

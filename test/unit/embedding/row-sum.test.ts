@@ -18,7 +18,7 @@ const inRows = (rows: number, columns: number): Matrix => ({
   rowStep: columns,
   columnStep: 1,
 });
-const hasVectors = WebAssembly.validate(rowSumKernel);
+const hasVectors = WebAssembly.validate(rowSumKernel.bytes);
 const kernels = hasVectors ? (["vectors", "scalars"] as const) : (["scalars"] as const);
 
 describe.each([...kernels])("with %s", (kernel) => {
