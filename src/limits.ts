@@ -282,6 +282,12 @@ export const limits = {
   ingestBatchCharactersMax: 1024 * 1024,
   /** Of int8 graphs a process copies so many bytes out of their files: half a million nodes of 384 dimensions. Past it they are searched where they lie. */
   graphBytesCopiedMax: 256 * 1024 * 1024,
+  /** Collections whose vectors the server's own thread searches while nothing else runs. */
+  inThreadCollectionsMax: 16,
+  /** Chunks of such a collection: the thread has at most some milliseconds for the opening of its graphs. */
+  inThreadChunksMax: 262_144,
+  /** Chunks that such a collection has beside its sealed segments, or that change after it was opened: they are compared one by one. */
+  inThreadUnsealedMax: 1024,
   /** Sessions that presence names; it counts all. */
   presenceMembersShown: 100,
 } as const;

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LoadGenerator, runWithProbe, type LoadReport } from "./load.ts";
+import { LoadGenerator, runWithProbe, type LoadJob, type LoadReport } from "./load.ts";
 import { requestBytes } from "./load-answer.ts";
 import { fillPassages, searchUrl, settle } from "./load-collection.ts";
 import { cutPassages, realQueries, type Passage } from "./load-passages.ts";
@@ -15,6 +15,8 @@ const NAME = "passages";
 /** Values of the setting that says how many children there are. */
 const ENGINES = ["0", "auto", "2"] as const;
 const CONNECTIONS = [1, 16] as const;
+/** Load on each server before the first round: engines compile their code for seconds, on the cores that are measured. */
+const COMPILE_SECONDS = 8;
 /** Of the probe of /health/live: 100 a second are no load and enough for a p99. */
 const PROBE_PAUSE_MS = 10;
 
@@ -68,10 +70,17 @@ async function measureVariants(folder: string, queries: readonly string[], optio
     const settings = { ENGINES: engines };
     const server = stack.use(await startServer({ dataDir: join(folder, engines), settings }));
     variants.push({ engines, ...turnsOf(server, queries, { ...options, prober }) });
+    await options.generator.run(compileJob(server, queries));
   }
   const turns = variants.flatMap(({ loads, quiet }) => [...loads.map(({ load }) => load), quiet]);
   await takeTurns(turns, options.rounds);
   return figuresOf(variants, options.rounds);
+}
+
+function compileJob({ url }: BenchServer, queries: readonly string[]): LoadJob {
+  const at = searchUrl({ url, name: NAME });
+  const requests = queries.map((query) => requestBytes(at, { query, k: 10 }));
+  return { url, requests, connections: Math.max(...CONNECTIONS), seconds: COMPILE_SECONDS };
 }
 
 function turnsOf(

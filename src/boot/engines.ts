@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import { startChildEngines, type ChildEngines } from "../engine/child-engines.ts";
 import { openLocalEngines, type LocalEngines } from "../engine/engines.ts";
+import { InThreadEngine } from "../engine/in-thread.ts";
 import type { Prepared } from "../documents/prepare.ts";
 import type { DocumentsDeps } from "../documents/documents.ts";
 import type { EmbedTexts } from "../http/routes/openai.ts";
@@ -19,6 +20,8 @@ export interface Computing {
   embedTexts: EmbedTexts;
   /** Undefined where everything runs in this process. */
   children: ChildEngines | undefined;
+  /** What this thread can search itself, beside the children. */
+  inThread: { engine: InThreadEngine; search: Search } | undefined;
 }
 
 /** Engines that load their code while the store is being opened. */
@@ -46,6 +49,7 @@ async function computeHere(config: Config, store: Store): Promise<Computing> {
   return {
     engines,
     children: undefined,
+    inThread: undefined,
     search: createSearch({ store, engine, kDefault: config.searchTopK }),
     embedTexts,
     prepare,
@@ -60,14 +64,27 @@ function startChildren(config: Config, count: number): StartingEngines {
   };
   const startBackground: EngineStart = { config, number: undefined };
   const requestMsMax = config.requestTimeoutSeconds * 1000;
-  const starting = startChildEngines({ count, startQuery, startBackground, requestMsMax });
+  let inThread: InThreadEngine | undefined;
+  const onSealed = (collectionKey: number): void => void inThread?.close(collectionKey);
+  const starting = startChildEngines({
+    count,
+    startQuery,
+    startBackground,
+    requestMsMax,
+    onSealed,
+  });
   return {
     async open(store) {
       stored.resolve();
       const children = await starting.open(store);
+      inThread = await openInThread(config, store, count);
       return {
-        engines: children,
+        engines: inThread === undefined ? children : lettingGo(children, inThread),
         children,
+        inThread: inThread && {
+          engine: inThread,
+          search: createSearch({ store, engine: inThread.engine, kDefault: config.searchTopK }),
+        },
         search: remoteSearch(children, { requestId: () => crypto.randomUUID() }),
         embedTexts: (model, texts) => children.embedTexts({ model, texts }),
         prepare: (inputs, { collection, ids }) =>
@@ -75,5 +92,37 @@ function startChildren(config: Config, count: number): StartingEngines {
       };
     },
     [Symbol.asyncDispose]: () => starting[Symbol.asyncDispose](),
+  };
+}
+
+/** Undefined where sealed vectors are not those that this thread can search. */
+async function openInThread(
+  config: Config,
+  store: Store,
+  follower: number,
+): Promise<InThreadEngine | undefined> {
+  if (config.vectorIndex !== "usearch") return undefined;
+  const { folder, budgets } = engineOptionsOf(config);
+  const engine = await InThreadEngine.open(store, { folder, budgets, follower });
+  store.onCommit((commit) => engine?.hear(commit));
+  return engine;
+}
+
+/** The engines, before which this thread lets go of files that they remove. */
+function lettingGo(children: ChildEngines, inThread: InThreadEngine): ChildEngines {
+  return {
+    ...children,
+    async dropCollection(collectionKey) {
+      await inThread.drop(collectionKey);
+      await children.dropCollection(collectionKey);
+    },
+    async rebuild(collection) {
+      await inThread.close(collection.key);
+      await children.rebuild(collection);
+    },
+    async [Symbol.asyncDispose]() {
+      await inThread[Symbol.asyncDispose]();
+      await children[Symbol.asyncDispose]();
+    },
   };
 }

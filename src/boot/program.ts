@@ -9,6 +9,7 @@ import { createEventStreams, type EventStreams } from "../http/event-streams.ts"
 import { createFront, type Fetch, type Front } from "../http/front.ts";
 import type { Edge } from "../http/edge.ts";
 import { createHealth, type Health, type HealthParts } from "../http/health.ts";
+import { createInThreadSearch } from "../http/in-thread-search.ts";
 import type { LifeCycleSpans } from "../http/life-cycle-spans.ts";
 import type { Lifecycle } from "../http/lifecycle.ts";
 import { createRouteTemplates, type RouteOf } from "../http/route-templates.ts";
@@ -249,7 +250,7 @@ interface Assembled
 }
 
 function assemble({ computing, ...parts }: Assembled): Pick<Parts, "fetch" | "routeOf"> {
-  const { engines, children, search, embedTexts } = computing;
+  const { engines, children, inThread, search, embedTexts } = computing;
   const app = createApp({
     ...parts,
     engines,
@@ -258,8 +259,10 @@ function assemble({ computing, ...parts }: Assembled): Pick<Parts, "fetch" | "ro
     embedTexts,
   });
   const fetch: Fetch = (request) => app.fetch(request);
-  return {
-    fetch: children === undefined ? fetch : createForward(children, fetch),
-    routeOf: createRouteTemplates(app.routes.map(({ path }) => path)),
-  };
+  const routeOf = createRouteTemplates(app.routes.map(({ path }) => path));
+  if (children === undefined) return { fetch, routeOf };
+  const isIdle = (): boolean => children.isIdle();
+  const { collections } = parts;
+  const ownSearch = inThread && createInThreadSearch({ ...inThread, collections, isIdle });
+  return { fetch: createForward({ engines: children, fetch, search: ownSearch }), routeOf };
 }

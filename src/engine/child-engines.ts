@@ -21,6 +21,8 @@ export interface ChildEnginesOptions {
   startBackground: unknown;
   /** Longest time for a request. */
   requestMsMax: number;
+  /** Told of collections whose index files the owner has replaced. */
+  onSealed?: (collectionKey: number) => void;
 }
 
 /** How long the owner's word that there is room for writes is believed. */
@@ -36,6 +38,8 @@ const smallChars = 16_384;
 export interface ChildEngines extends Engines {
   /** Answers a request as the server would. `background`: behind all others, in another process. */
   answer(request: EngineRequest, options?: { background?: boolean }): Promise<EngineAnswer>;
+  /** Whether no query engine has anything to do. */
+  isIdle(): boolean;
   /** Checks documents and cuts them into chunks, as the features do. */
   prepare<Result>(args: PrepareArgs): Promise<Result>;
   embedTexts(args: EmbedArgs): Promise<{ vectors: (Float32Array | undefined)[]; tokens: number }>;
@@ -45,16 +49,19 @@ export interface ChildEngines extends Engines {
 export function startChildEngines(options: ChildEnginesOptions) {
   const { count, startQuery, startBackground, requestMsMax } = options;
   // Nothing is sealed before the store is open.
-  let onSealed: ReturnType<typeof trimmer> | undefined;
+  let trim: ReturnType<typeof trimmer> | undefined;
   const pool = new EnginePool({
     count,
     start: startQuery,
-    onSealed: (collectionKey, sequence) => onSealed?.(collectionKey, sequence),
+    onSealed(collectionKey, sequence) {
+      trim?.(collectionKey, sequence);
+      options.onSealed?.(collectionKey);
+    },
   });
   const background = new BackgroundPool({ count, start: startBackground });
   return {
     async open(store: Store): Promise<ChildEngines> {
-      onSealed = trimmer(store);
+      trim = trimmer(store);
       const lanes = { lanes: count, accepts: hasSameWeights };
       const embed = countedEmbed(embedBy(background));
       const passages = new Passages(store, embed, lanes);
@@ -76,6 +83,7 @@ export function startChildEngines(options: ChildEnginesOptions) {
           passages.start();
         },
         states: () => pool.states(),
+        isIdle: () => pool.isIdle,
         embeddingFails: () => passages.failing,
         answer: (request, { background: behind = false } = {}) =>
           behind

@@ -45,6 +45,8 @@ export interface FollowerRole {
   follower: number;
   /** Told that the files cannot be followed any more: only a new start can compare everything again. */
   onBroken: (error: unknown) => void;
+  /** Indexes are opened in steps when they are asked for, with trust in the owner that the files are whole. */
+  opensLater?: boolean;
 }
 
 export interface CollectionIndexOptions {
@@ -251,7 +253,9 @@ export class CollectionIndex implements AsyncDisposable {
   ): IndexSet<Segment, D> {
     const { store, role } = this.#options;
     const base = { folder: join(this.#folder(), kind.name), kind, epoch: store.epoch, sequenceMax };
-    if (role.kind === "follower") return new FollowedSet({ ...base, follower: role.follower });
+    if (role.kind === "follower") {
+      return new FollowedSet({ ...base, follower: role.follower, opensLater: role.opensLater });
+    }
     const { run = buildHere(kind), sealRows = sealSizesDefault.deltaRows } = role;
     const sizes = { ...sealSizesDefault, deltaRows: sealRows };
     return new SegmentSet({ ...base, run, onSealed, sizes });
@@ -278,6 +282,7 @@ export class CollectionIndex implements AsyncDisposable {
     const start = performance.now();
     const { store, collection } = this.#options;
     log.info("index.initializing", { collection: collection.name });
+    if (this.#opensLater) await this.#takeOverSealed();
     const base = { store, collectionKey: collection.key, stopped: () => this.#closed };
     const vectorFeed: Feed<{ key: number; vector: Float32Array }> = {
       what: "vector",
@@ -298,6 +303,19 @@ export class CollectionIndex implements AsyncDisposable {
     const duration_ms = Math.round(performance.now() - start);
     log.info("index.ready", { collection: collection.name, ...vectors, duration_ms });
     this.hear();
+  }
+
+  get #opensLater(): boolean {
+    const { role } = this.#options;
+    return role.kind === "follower" && role.opensLater === true;
+  }
+
+  /** @throws Error where the owner has sealed more meanwhile than could be taken over */
+  async #takeOverSealed(): Promise<void> {
+    const { store, collection } = this.#options;
+    await this.#refresh();
+    const { trimmed } = await store.indexState(collection.key);
+    if (this.#sequence < trimmed) throw new Error("the log begins after what is sealed");
   }
 
   /** Applies what the log has; one run at a time, which all wait for. */

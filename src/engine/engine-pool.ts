@@ -152,6 +152,11 @@ export class EnginePool implements AsyncDisposable {
     }));
   }
 
+  /** No engine has a call, and none waits for one. */
+  get isIdle(): boolean {
+    return this.waiting === 0 && this.#slots.every(({ inFlight }) => inFlight.size === 0);
+  }
+
   /** Calls that no engine has yet. */
   get waiting(): number {
     return this.#queue.length + this.#background.length;

@@ -38,13 +38,15 @@ export class Engine implements AsyncDisposable {
   /** The store's tables are kept in step too. */
   readonly #hasStandBy: boolean;
 
-  /** Opens every collection's indexes and waits for them to catch up, for a while. */
+  /** Opens every collection's indexes, unless its role is to do so later, and waits for them to catch up, for a while. */
   static async open(store: StoreRead, options: EngineOptions): Promise<Engine> {
     const engine = new Engine(store, options);
+    const { role } = options;
+    if (role.kind === "follower" && role.opensLater === true) return engine;
     // A native library that is missing is told at the start, and not by the first collection.
     await createVectorKind({ dimensions: 1, engine: options.vectorEngine });
     const collections = await store.collections();
-    if (options.role.kind === "owner") engine.#indexes.removeStrangers(collections);
+    if (role.kind === "owner") engine.#indexes.removeStrangers(collections);
     const opened: CollectionIndex[] = [];
     for (const collection of collections) opened.push(await engine.#indexes.open(collection));
     await valueWithin(limits.catchUpMsMax, Promise.all(opened.map(({ ready }) => ready)));

@@ -1,3 +1,4 @@
+import type { SearchResult } from "../contract/search.ts";
 import type { EngineAnswer, EngineRequest } from "../engine/calls.ts";
 import { encodeUtf8 } from "../lib/text.ts";
 import { withLogContext } from "../telemetry/logs.ts";
@@ -16,7 +17,7 @@ export function createAnswerer(
 ): (request: EngineRequest) => Promise<EngineAnswer> {
   const answer = async (request: EngineRequest): Promise<EngineAnswer> => {
     const found = await search(request);
-    return found === undefined ? answerByApp(fetch, request) : finished(JSON.stringify(found));
+    return found === undefined ? answerByApp(fetch, request) : finished(found);
   };
   return (request) =>
     withLogContext({ request_id: request.requestId }, () => {
@@ -25,8 +26,9 @@ export function createAnswerer(
     });
 }
 
-function finished(json: string): EngineAnswer {
-  const body = encodeUtf8(json);
+/** The answer of a search. */
+export function finished(found: SearchResult): EngineAnswer {
+  const body = encodeUtf8(JSON.stringify(found));
   const contentType = "application/json;charset=utf-8";
   return { status: 200, contentType, body, retryAfter: null, error: undefined };
 }

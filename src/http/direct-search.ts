@@ -1,8 +1,9 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { NameSchema } from "../contract/shared.ts";
-import { SearchSchema, type SearchResult } from "../contract/search.ts";
+import { SearchSchema, type SearchRequest, type SearchResult } from "../contract/search.ts";
 import type { EngineRequest } from "../engine/calls.ts";
 import { Problem } from "../problems.ts";
+import type { CollectionRow } from "../store/store.ts";
 import { parseJson } from "./read-body.ts";
 import type { SearchRouteDeps } from "./routes/search.ts";
 
@@ -17,9 +18,12 @@ const body = TypeCompiler.Compile(SearchSchema);
 
 /**
  * The way of most requests, without the framework around it: a search of one collection by JSON. What is refused is left to
- * the app, which tells why.
+ * the app, which tells why. `accepts` leaves more to it.
  */
-export function createDirectSearch({ collections, search }: SearchRouteDeps): DirectSearch {
+export function createDirectSearch(
+  { collections, search }: SearchRouteDeps,
+  accepts: (collection: CollectionRow, asked: SearchRequest) => boolean = () => true,
+): DirectSearch {
   return async (request) => {
     const collection = collectionOf(request);
     if (collection === undefined || request.body === null) return undefined;
@@ -27,6 +31,7 @@ export function createDirectSearch({ collections, search }: SearchRouteDeps): Di
       const asked = parseJson(request.body);
       if (!body.Check(asked)) return undefined;
       const row = await collections.require(collection);
+      if (!accepts(row, asked)) return undefined;
       return await search.search(row, asked, { degraded: request.degraded ?? false });
     } catch (error) {
       // Reading and searching change nothing, so that the app may do it again and say what is wrong.

@@ -2,6 +2,8 @@ import type { EngineAnswer } from "../engine/calls.ts";
 import type { ChildEngines } from "../engine/child-engines.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
+import { finished } from "./answer.ts";
+import type { DirectSearch } from "./direct-search.ts";
 import type { Fetch } from "./front.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readBytes, requireIdentity } from "./read-body.ts";
@@ -16,12 +18,19 @@ const EMBEDDINGS_PATH = /^\/v1\/embeddings\/?$/;
 /** A body of embeddings that a query engine takes: a few texts. Larger ones would hold queries up. */
 const smallBodyBytes = 4096;
 
+interface Forward {
+  engines: Pick<ChildEngines, "answer">;
+  fetch: Fetch;
+  /** Answers here what is sooner done here than sent. */
+  search?: DirectSearch | undefined;
+}
+
 /** Sends requests that take computing to the engines, as they came, and everything else to `fetch`. */
-export function createForward(engines: Pick<ChildEngines, "answer">, fetch: Fetch): Fetch {
+export function createForward({ fetch, ...deps }: Forward): Fetch {
   return (request) => {
     const { target, path } = targetOf(request);
     if (!isForEngines(request.method, path)) return fetch(request);
-    return forward(engines, request, { target, path });
+    return forward(deps, request, { target, path });
   };
 }
 
@@ -31,7 +40,7 @@ function isForEngines(method: string, path: string): boolean {
 }
 
 async function forward(
-  engines: Pick<ChildEngines, "answer">,
+  { engines, search }: Omit<Forward, "fetch">,
   request: Request,
   { target, path }: { target: string; path: string },
 ): Promise<Response> {
@@ -45,6 +54,8 @@ async function forward(
     const { method } = request;
     const { traceparent } = scope;
     const asked = { method, target, contentType, body, requestId, traceparent };
+    const found = await search?.(asked);
+    if (found !== undefined) return toResponse(finished(found), scope);
     return toResponse(await engines.answer(asked, { background }), scope);
   } catch (error) {
     scope.error = error;

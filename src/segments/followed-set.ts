@@ -23,7 +23,11 @@ export interface FollowedSetOptions<
   kind: SegmentKind<Segment, D>;
   /** Number of this follower among those of the folder. */
   follower: number;
+  /** Nothing is opened before the first refresh, which trusts the owner that the files are whole. */
+  opensLater?: boolean | undefined;
 }
+
+const NOTHING_YET = { segments: [], sequence: 0, incomplete: false };
 
 /** Keys removed after a change, or undefined where the log does not reach back so far any more. */
 export type RemovedSince = (sequence: number) => Promise<readonly number[] | undefined>;
@@ -44,25 +48,16 @@ export class FollowedSet<Segment extends OpenSegment, D extends Delta> implement
   #applied: number;
 
   constructor(options: FollowedSetOptions<Segment, D>) {
-    const { folder, kind, follower } = options;
+    const { folder, kind, follower, opensLater: trusts = false } = options;
     this.#options = options;
-    this.#opening = { folder, kind, sentinel: `opening-${follower}.json` };
+    this.#opening = { folder, kind, sentinel: `opening-${follower}.json`, trusts };
     // The owner may not have come to it yet.
     mkdirSync(folder, { recursive: true });
     this.suspicious = this.#passSuspicionOn();
-    const suspects = new Set(readLines(join(folder, suspectName(follower))));
-    const manifest = trustedManifest(options, logDamage);
-    const segments: Sealed<Segment>[] = [];
-    for (const stored of manifest?.segments ?? []) {
-      try {
-        segments.push(openStored(this.#opening, stored, suspects));
-      } catch (error) {
-        logDamage(folder, String(error));
-      }
-    }
-    this.#live = new LiveParts(segments, kind.createDelta());
-    this.incomplete = manifest === undefined || segments.length < manifest.segments.length;
-    this.#applied = manifest?.sequence ?? 0;
+    const { segments, sequence, incomplete } = trusts ? NOTHING_YET : this.#openAll();
+    this.#live = new LiveParts<Segment, D>(segments, kind.createDelta());
+    this.incomplete = incomplete;
+    this.#applied = sequence;
   }
 
   /** Every change up to this number is in the parts. */
@@ -135,6 +130,22 @@ export class FollowedSet<Segment extends OpenSegment, D extends Delta> implement
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#live.clear(this.#options.kind.createDelta());
+  }
+
+  #openAll(): { segments: Sealed<Segment>[]; sequence: number; incomplete: boolean } {
+    const { folder, follower } = this.#options;
+    const suspects = new Set(readLines(join(folder, suspectName(follower))));
+    const manifest = trustedManifest(this.#options, logDamage);
+    const segments: Sealed<Segment>[] = [];
+    for (const stored of manifest?.segments ?? []) {
+      try {
+        segments.push(openStored(this.#opening, stored, suspects));
+      } catch (error) {
+        logDamage(folder, String(error));
+      }
+    }
+    const incomplete = manifest === undefined || segments.length < manifest.segments.length;
+    return { segments, sequence: manifest?.sequence ?? 0, incomplete };
   }
 
   #isNews({ epoch, facts, segments, sequence }: Manifest): boolean {

@@ -25,6 +25,8 @@ interface Scored {
  */
 export class CodeGraph implements GraphReader {
   readonly nodes: number;
+  /** Numbers of a vector. */
+  readonly dimensions: number;
   readonly heapBytes: number;
   readonly #file: GraphFile;
   readonly #rows: CodeRows;
@@ -40,6 +42,7 @@ export class CodeGraph implements GraphReader {
   constructor(path: string, bytesMax: number = limits.graphBytesCopiedMax) {
     this.#file = new GraphFile(path);
     this.nodes = this.#file.nodes;
+    this.dimensions = this.#file.dimensions;
     try {
       const beside = linkPlaces * Int32Array.BYTES_PER_ELEMENT;
       this.#rows = new CodeRows(this.#file, { beside, bytesMax });

@@ -1,8 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
-import manifest from "../../package.json" with { type: "json" };
-import { CodeGraph } from "./code-graph.ts";
+import { openCodeGraph, usearchLibrary } from "./code-engine.ts";
 import { canScoreCodes } from "./code-rows.ts";
 import { hnsw, type GraphEngine, type GraphReader, type GraphShape } from "./graph-engine.ts";
 import { Index, MetricKind, ScalarKind } from "./usearch-native.ts";
@@ -19,7 +18,7 @@ const dtypes = {
 /** usearch's HNSW: mapped from its file when searched, by code of our own where the numbers are int8, and in memory when built. */
 export const usearchEngine: GraphEngine = {
   name: "usearch",
-  library: `usearch ${manifest.dependencies.usearch}`,
+  library: usearchLibrary,
   create: (shape) => writerOf(createIndex(shape)),
   load(path, shape) {
     const index = createIndex(shape);
@@ -27,9 +26,9 @@ export const usearchEngine: GraphEngine = {
     return writerOf(index);
   },
   open(path, shape, nodes) {
-    checkHead(path, shape, nodes);
     // A reader of our own is quicker, and cannot end the process.
-    if (shape.dtype === "i8" && canScoreCodes) return new CodeGraph(path);
+    if (shape.dtype === "i8" && canScoreCodes) return openCodeGraph(path, shape, nodes);
+    checkHead(path, shape, nodes);
     // A new index for every file: one that fails to map a file is left empty.
     const index = createIndex(shape);
     view(index, path);

@@ -1,14 +1,18 @@
 import { Problem } from "../problems.ts";
 import type { SegmentFacts, SegmentFiles, SegmentKind } from "../segments/segment-kind.ts";
 import { buildVectorSegment } from "./build-segment.ts";
+import { codeEngine } from "./code-engine.ts";
 import { hnsw, type GraphDtype, type GraphEngine, type GraphShape } from "./graph-engine.ts";
 import { RowsFile } from "./rows-file.ts";
 import { scanPlain, type ScanTop } from "./scan.ts";
 import { VectorDelta } from "./vector-delta.ts";
 import { VectorSegment } from "./vector-segment.ts";
 
-/** What searches sealed vectors: a mapped graph, one in memory, or a comparison with all, without native code. */
-export type VectorEngine = "usearch" | "hnswlib" | "exact";
+/**
+ * What searches sealed vectors: a mapped graph, one in memory, or a comparison with all, without native code. `codes` reads
+ * what usearch sealed as int8, without native code, and seals nothing.
+ */
+export type VectorEngine = "usearch" | "hnswlib" | "exact" | "codes";
 
 export interface VectorKindOptions {
   dimensions: number;
@@ -92,7 +96,7 @@ async function loadEngine(
       const { loadHnswlibEngine } = await import("./hnswlib-engine.ts");
       return { engine: await loadHnswlibEngine(), scan: scanPlain };
     }
-    return { engine: undefined, scan: scanPlain };
+    return { engine: name === "codes" ? codeEngine : undefined, scan: scanPlain };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Problem("native_missing", `${name} cannot be loaded: ${why}. ${remedies[name]}`, {
@@ -106,4 +110,5 @@ const remedies: Readonly<Record<VectorEngine, string>> = {
   hnswlib:
     "Its package is compiled when it is installed, which needs node-gyp and a C++ compiler, and is not in the binary; VECTOR_INDEX=usearch needs neither.",
   exact: "",
+  codes: "",
 };
