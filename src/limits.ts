@@ -282,6 +282,8 @@ export const limits = {
   ingestBatchCharactersMax: 1024 * 1024,
   /** Of int8 graphs a process copies so many bytes out of their files: half a million nodes of 384 dimensions. Past it they are searched where they lie. */
   graphBytesCopiedMax: 256 * 1024 * 1024,
+  /** Results of calls that an engine sends in one message. */
+  resultsPerMessageMax: 4,
   /** Collections whose vectors the server's own thread searches while nothing else runs. */
   inThreadCollectionsMax: 16,
   /** Chunks of such a collection: the thread has at most some milliseconds for the opening of its graphs. */

@@ -33,10 +33,16 @@ export type ToChild =
   | { type: "tell"; name: string; args: unknown }
   | { type: "stop" };
 
+/** What a call has given. */
+export interface CallResult {
+  id: number;
+  value: unknown;
+}
+
 /** What comes back. */
 export type FromChild =
   | { type: "ready"; suspicious: boolean; steps: readonly Step[] }
-  | { type: "result"; id: number; value: unknown }
+  | { type: "results"; results: readonly CallResult[] }
   | { type: "failure"; id: number; failure: Failure }
   | { type: "sealed"; collectionKey: number; sequence: number }
   | { type: "log"; line: string };

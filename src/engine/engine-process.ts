@@ -64,8 +64,8 @@ export class EngineProcess {
       case "ready":
         options.onReady(message);
         break;
-      case "result":
-        options.onResult(message.id, { ok: true, value: message.value });
+      case "results":
+        for (const { id, value } of message.results) options.onResult(id, { ok: true, value });
         break;
       case "failure":
         this.#fail(message, options);

@@ -1,6 +1,7 @@
 import type { Step } from "../lib/timeline.ts";
 import { toFailure } from "../failure.ts";
 import type { FromChild, ToChild } from "./calls.ts";
+import { GatheredResults } from "./gathered-results.ts";
 
 /** What a child can do, by name. A missing name is our own mistake and answered as a failure. */
 export interface Handlers extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface Handlers extends AsyncDisposable {
 export function sendToParent(message: FromChild): void {
   process.send?.(message);
 }
+
+const results = new GatheredResults(sendToParent);
 
 /**
  * Serves the process that started this one until that one says stop or goes, however it went: its end of the pipe
@@ -64,6 +67,7 @@ async function begin(
 
 async function end(handlers: Handlers): Promise<void> {
   await handlers[Symbol.asyncDispose]();
+  results.flush();
   process.exit(0);
 }
 
@@ -72,12 +76,13 @@ async function handle(
   message: Extract<ToChild, { type: "call" | "tell" }>,
 ): Promise<void> {
   const id = message.type === "call" ? message.id : undefined;
+  const startMs = performance.now();
   try {
     const work = calls[message.name];
     if (work === undefined) throw new Error(`an engine has no call named ${message.name}`);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parent is this same program and sends what the name takes
     const value = await work(message.args as never);
-    if (id !== undefined) sendToParent({ type: "result", id, value });
+    if (id !== undefined) results.add({ id, value }, performance.now() - startMs);
   } catch (error) {
     if (id !== undefined) sendToParent({ type: "failure", id, failure: toFailure(error) });
   }
