@@ -31,6 +31,8 @@ interface Known {
   changedMs: number;
   /** Chunks that came and went since it was opened. */
   changes: number;
+  /** What is being done with its files, one thing after the other. */
+  work: Promise<void> | undefined;
   /** Slow searches in a row. */
   slow: number;
   /** Not searched here before this time. */
@@ -89,7 +91,10 @@ export class InThreadEngine implements AsyncDisposable {
     const known = this.#find(collection.key);
     if (now - known.changedMs < quietMs || now < known.restsUntilMs) return false;
     if (known.state === "open") return true;
-    if (known.state === "closed" && canBeOpened(collection)) void this.#open(collection, known);
+    if (known.work === undefined && canBeOpened(collection)) {
+      known.state = "opening";
+      void next(known, () => this.#open(collection, known));
+    }
     return false;
   }
 
@@ -115,7 +120,7 @@ export class InThreadEngine implements AsyncDisposable {
     const known = this.#known.get(collectionKey);
     if (known === undefined || known.state === "closed") return;
     known.state = "closed";
-    await this.#engine?.dropCollection(collectionKey);
+    await next(known, () => this.engine.dropCollection(collectionKey));
   }
 
   /** As `close`, of a collection that is dropped. */
@@ -125,34 +130,42 @@ export class InThreadEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#known.clear();
+    await Promise.all([...this.#known.values()].map(({ work }) => work));
     await this.#engine?.[Symbol.asyncDispose]();
   }
 
   #find(collectionKey: number): Known {
     let known = this.#known.get(collectionKey);
     if (known === undefined) {
-      known = { state: "closed", changedMs: -Infinity, changes: 0, slow: 0, restsUntilMs: 0 };
+      known = {
+        state: "closed",
+        changedMs: -Infinity,
+        changes: 0,
+        work: undefined,
+        slow: 0,
+        restsUntilMs: 0,
+      };
       this.#known.set(collectionKey, known);
     }
     return known;
   }
 
   async #open(collection: CollectionRow, known: Known): Promise<void> {
-    known.state = "opening";
     known.changes = 0;
+    if (!(await this.#fits(collection))) {
+      known.state = "closed";
+      rest(known, waitMs);
+      return;
+    }
     try {
-      if (await this.#fits(collection)) {
-        await outsideRequests(() => this.engine.openCollection(collection));
-        if (known.state === "opening") known.state = "open";
-      } else {
-        known.state = "closed";
-        rest(known, waitMs);
-      }
+      await outsideRequests(() => this.engine.openCollection(collection));
+      // It may have been closed meanwhile, which is done next.
+      if (known.state === "opening") known.state = "open";
     } catch (error) {
-      log.warning("index.not_in_thread", { collection: collection.name, error });
+      known.state = "closed";
       rest(known, restMs);
-      await this.close(collection.key);
+      await this.engine.dropCollection(collection.key);
+      throw error;
     }
   }
 
@@ -167,6 +180,18 @@ export class InThreadEngine implements AsyncDisposable {
 
 function canBeOpened({ model, quantization }: CollectionRow): boolean {
   return model === NO_MODEL && quantization === "i8";
+}
+
+/** Does something once what is being done has ended. Whoever waits is told of no failure: the engines have the collection. */
+function next(known: Known, step: () => Promise<void>): Promise<void> {
+  const work = (known.work ?? Promise.resolve())
+    .then(step)
+    .catch((error: unknown) => log.warning("index.not_in_thread", { error }))
+    .finally(() => {
+      if (known.work === work) known.work = undefined;
+    });
+  known.work = work;
+  return work;
 }
 
 function rest(known: Known, ms: number): void {

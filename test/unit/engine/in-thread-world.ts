@@ -49,6 +49,11 @@ export async function openInThread(documents = 0) {
     collection,
     owner,
     here,
+    folder,
+    closed: () =>
+      eventually("the thread has let go of the collection", () =>
+        Promise.resolve(here.engine.findIndex(collection.key) === undefined ? true : undefined),
+      ),
     write: writeRange,
     opened: (row: CollectionRow = collection) =>
       eventually("the thread searches the collection", () =>

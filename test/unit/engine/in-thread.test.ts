@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { limits } from "../../../src/limits.ts";
 import type { CollectionRow } from "../../../src/store/store.ts";
@@ -54,13 +56,13 @@ describe("a thread that searches beside the engines", () => {
     await world.write(0, 20);
     await world.opened();
     await world.write(20, 21 + limits.inThreadUnsealedMax);
-    expect(here.engine.findIndex(collection.key)).toBeUndefined();
+    await world.closed();
     await indexOf(owner, collection).compact();
     await world.opened();
     expect(await nearestIn(here.engine, collection)).toEqual(await nearestIn(owner, collection));
     await world.write(2000, 2001);
     await indexOf(owner, collection).compact();
-    expect(here.engine.findIndex(collection.key)).toBeUndefined();
+    await world.closed();
     await world.opened();
     expect(await nearestIn(here.engine, collection)).toEqual(await nearestIn(owner, collection));
   });
@@ -109,6 +111,25 @@ describe("a thread that searches beside the engines", () => {
     expect(here.isOpen(collection)).toBe(true);
     searched(1, 10);
     expect(here.isOpen(collection)).toBe(false);
+  });
+
+  test("leaves what it cannot open to the engines, also where it is closed meanwhile", async () => {
+    await using world = await openInThread(3);
+    const { store, collection, here, folder } = world;
+    const barred = await store.createCollection({ ...WORLD, name: "barred", quantization: "i8" });
+    writeFileSync(join(folder, String(barred.key)), "a file where its folder should be");
+    expect(here.isOpen(barred)).toBe(false);
+    await here.close(barred.key);
+    expect(here.engine.findIndex(barred.key)).toBeUndefined();
+    expect(here.isOpen(barred)).toBe(false);
+    await world.opened();
+    // One that is closed while it is being opened is closed in the end, and can be opened again.
+    await here.close(collection.key);
+    here.isOpen(collection);
+    await here.close(collection.key);
+    expect(here.engine.findIndex(collection.key)).toBeUndefined();
+    await world.opened();
+    expect(here.engine.vectorsOf(collection)).toBe(3);
   });
 
   test("has nothing of a collection that was dropped", async () => {
