@@ -130,7 +130,7 @@ export class InThreadEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#known.values()].map(({ work }) => work));
+    for (const { work } of this.#known.values()) await work;
     await this.#engine?.[Symbol.asyncDispose]();
   }
 
