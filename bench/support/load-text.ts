@@ -69,33 +69,34 @@ async function measureVariants(folder: string, queries: readonly string[], optio
   for (const engines of ENGINES) {
     const settings = { ENGINES: engines };
     const server = stack.use(await startServer({ dataDir: join(folder, engines), settings }));
-    variants.push({ engines, ...turnsOf(server, queries, { ...options, prober }) });
-    await options.generator.run(compileJob(server, queries));
+    const job = searchJob(server, queries);
+    variants.push({ engines, ...turnsOf(job, { ...options, prober }) });
+    const connections = Math.max(...CONNECTIONS);
+    await options.generator.run({ ...job, connections, seconds: COMPILE_SECONDS });
   }
   const turns = variants.flatMap(({ loads, quiet }) => [...loads.map(({ load }) => load), quiet]);
   await takeTurns(turns, options.rounds);
   return figuresOf(variants, options.rounds);
 }
 
-function compileJob({ url }: BenchServer, queries: readonly string[]): LoadJob {
+type SearchJob = Pick<LoadJob, "url" | "requests" | "expect">;
+
+function searchJob({ url }: BenchServer, queries: readonly string[]): SearchJob {
   const at = searchUrl({ url, name: NAME });
   const requests = queries.map((query) => requestBytes(at, { query, k: 10 }));
-  return { url, requests, connections: Math.max(...CONNECTIONS), seconds: COMPILE_SECONDS };
+  return { url, requests, expect: '"hits":[{' };
 }
 
 function turnsOf(
-  server: BenchServer,
-  queries: readonly string[],
+  searches: SearchJob,
   { generator, prober, seconds }: Options & { prober: LoadGenerator },
 ): Pick<Variant, "loads" | "quiet"> {
-  const { url } = server;
-  const at = searchUrl({ url, name: NAME });
-  const requests = queries.map((query) => requestBytes(at, { query, k: 10 }));
+  const { url } = searches;
   const request = requestBytes(`${url}/health/live`);
   const probe = { generator: prober, url, request, pauseMs: PROBE_PAUSE_MS };
   const timing = { seconds, warmUpSeconds: 0.3 };
   const loads = CONNECTIONS.map((connections) => {
-    const job = { url, requests, connections, expect: '"hits":[{', ...timing };
+    const job = { ...searches, connections, ...timing };
     const live: LoadReport[] = [];
     const load = turn(async () => {
       const reports = await runWithProbe(generator, job, probe);

@@ -104,7 +104,7 @@ async function openInThread(
   if (config.vectorIndex !== "usearch") return undefined;
   const { folder, budgets } = engineOptionsOf(config);
   const engine = await InThreadEngine.open(store, { folder, budgets, follower });
-  store.onCommit((commit) => engine?.hear(commit));
+  if (engine !== undefined) store.onCommit((commit) => engine.hear(commit));
   return engine;
 }
 

@@ -1,3 +1,4 @@
+import { Gathered } from "../lib/gathered.ts";
 import { limits } from "../limits.ts";
 import type { CallResult, FromChild } from "./calls.ts";
 
@@ -10,25 +11,21 @@ const quickMs = 2;
  * with three quarters of its work, and searches by vector with 8 % more a second.
  */
 export class GatheredResults {
-  readonly #send: (message: Extract<FromChild, { type: "results" }>) => void;
-  #results: CallResult[] = [];
+  readonly #gathered: Gathered<CallResult>;
 
   constructor(send: (message: Extract<FromChild, { type: "results" }>) => void) {
-    this.#send = send;
+    const sendAll = (results: CallResult[]): void => send({ type: "results", results });
+    this.#gathered = new Gathered(sendAll, limits.resultsPerMessageMax);
   }
 
   /** `tookMs`: from the call's begin to its result. */
   add(result: CallResult, tookMs: number): void {
-    this.#results.push(result);
-    if (this.#results.length >= limits.resultsPerMessageMax || tookMs > quickMs) this.flush();
-    else if (this.#results.length === 1) setImmediate(() => this.flush());
+    this.#gathered.add(result);
+    if (tookMs > quickMs) this.flush();
   }
 
   /** Sends what has gathered, if anything has. */
   flush(): void {
-    const results = this.#results;
-    if (results.length === 0) return;
-    this.#results = [];
-    this.#send({ type: "results", results });
+    this.#gathered.flush();
   }
 }

@@ -46,12 +46,14 @@ interface Known {
  * much of it changes or its owner replaces the files.
  */
 export class InThreadEngine implements AsyncDisposable {
+  /** What searches; for collections that `isOpen` says are open. */
+  readonly engine: Engine;
   readonly #store: StoreRead;
   readonly #known = new Map<number, Known>();
-  #engine: Engine | undefined;
 
-  private constructor(store: StoreRead) {
+  private constructor(store: StoreRead, engine: Engine) {
     this.#store = store;
+    this.engine = engine;
   }
 
   /** Undefined where this processor cannot score int8 vectors. */
@@ -60,8 +62,8 @@ export class InThreadEngine implements AsyncDisposable {
     { follower, ...options }: InThreadOptions,
   ): Promise<InThreadEngine | undefined> {
     if (!canScoreCodes) return undefined;
-    const opened = new InThreadEngine(store);
-    opened.#engine = await Engine.open(store, {
+    let opened: InThreadEngine | undefined;
+    const engine = await Engine.open(store, {
       ...options,
       vectorEngine: "codes",
       // Words are the engines'.
@@ -72,17 +74,12 @@ export class InThreadEngine implements AsyncDisposable {
         opensLater: true,
         onBroken: (error) => {
           log.warning("index.follow_failed", { error });
-          for (const key of opened.#known.keys()) void opened.close(key);
+          opened?.closeAll();
         },
       },
     });
+    opened = new InThreadEngine(store, engine);
     return opened;
-  }
-
-  /** What searches; for collections that `isOpen` says are open. */
-  get engine(): Engine {
-    if (this.#engine === undefined) throw new Error("the engine is open before anybody has it");
-    return this.#engine;
   }
 
   /** Whether a collection can be searched here now. Where it could be, it is being opened from then on. */
@@ -123,6 +120,11 @@ export class InThreadEngine implements AsyncDisposable {
     await next(known, () => this.engine.dropCollection(collectionKey));
   }
 
+  /** Lets go of all files. */
+  closeAll(): void {
+    for (const key of this.#known.keys()) void this.close(key);
+  }
+
   /** As `close`, of a collection that is dropped. */
   async drop(collectionKey: number): Promise<void> {
     await this.close(collectionKey);
@@ -131,7 +133,7 @@ export class InThreadEngine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { work } of this.#known.values()) await work;
-    await this.#engine?.[Symbol.asyncDispose]();
+    await this.engine[Symbol.asyncDispose]();
   }
 
   #find(collectionKey: number): Known {

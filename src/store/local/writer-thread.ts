@@ -1,4 +1,5 @@
 import { fromFailure } from "../../failure.ts";
+import { Gathered } from "../../lib/gathered.ts";
 import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { Commit } from "../store.ts";
@@ -42,9 +43,10 @@ export class WriterThread implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #onLost: (reason: Problem) => void;
-  #outgoing: WriterCall<unknown>[] = [];
-  /** Whether what gathers is sent when this turn of the event loop is over. */
-  #sendsSoon = false;
+  readonly #outgoing = new Gathered<WriterCall<unknown>>(
+    (calls) => this.#send(calls),
+    limits.writesPerMessageMax,
+  );
   #lastId = 0;
   #state: "starting" | "open" | "closing" | "lost" = "starting";
   /** What ended the Worker, where it said so. */
@@ -110,9 +112,7 @@ export class WriterThread implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<ResultOf<M>>();
     const id = ++this.#lastId;
     this.#waiting.set(id, { size, resolve, reject });
-    this.#outgoing.push({ id, method, values });
-    if (this.#outgoing.length >= limits.writesPerMessageMax) this.#send();
-    else this.#sendSoon();
+    this.#outgoing.add({ id, method, values });
     return promise;
   }
 
@@ -120,7 +120,7 @@ export class WriterThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state !== "open") return;
     this.#state = "closing";
-    this.#send();
+    this.#outgoing.flush();
     this.#post({ kind: "close" });
     try {
       await this.#closed.promise;
@@ -136,20 +136,7 @@ export class WriterThread implements AsyncDisposable {
     if (this.#state !== "open") throw new Problem("not_ready", "The store is closed.");
   }
 
-  #sendSoon(): void {
-    if (this.#sendsSoon) return;
-    this.#sendsSoon = true;
-    setImmediate(() => {
-      this.#sendsSoon = false;
-      this.#send();
-    });
-  }
-
-  /** Sends what has gathered, if anything has. */
-  #send(): void {
-    const calls = this.#outgoing;
-    this.#outgoing = [];
-    if (calls.length === 0) return;
+  #send(calls: readonly WriterCall<unknown>[]): void {
     try {
       this.#post({ kind: "calls", calls });
     } catch {
