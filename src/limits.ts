@@ -190,6 +190,8 @@ export const limits = {
    * 4 to 6 % more documents a second of 64 clients on two cores than with all of a turn in one.
    */
   writesPerMessageMax: 16,
+  /** Text of a document that goes to the writing thread as JSON: a longer one is copied as it is. */
+  packedTextCharactersMax: 4096,
   /** A frame that a live client sends: a publication of 32 KB with its envelope, or a query with its filter, twice over. */
   liveFrameBytesMax: 64 * 1024,
   /** A frame that a live client is sent as a reply: a page of history or the hits of a search. */

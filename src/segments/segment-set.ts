@@ -59,6 +59,8 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
   #applied: number;
   #covered: number;
   #written: number;
+  /** When the first row of the active delta was seen; undefined while it has none. */
+  #activeSinceMs: number | undefined;
   #building: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
   readonly #totals: BuildTotals = { buildingRows: 0, builds: 0, builtRows: 0, builtMs: 0 };
@@ -110,6 +112,8 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     // Rows that were removed again may still take memory.
     if (this.#live.active.size === 0 && this.#live.active.rows > 0)
       this.#live.active = this.#options.kind.createDelta();
+    if (this.#live.active.rows === 0) this.#activeSinceMs = undefined;
+    else this.#activeSinceMs ??= performance.now();
     if (this.#live.active.size === 0 && this.#live.frozen.length === 0)
       this.#covered = this.#applied;
     this.#consider({ idle: false });
@@ -191,7 +195,9 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     const frozenRows = this.#live.frozen.reduce((sum, { delta }) => sum + delta.size, 0);
     const deltaRows = this.#live.active.rows + frozenRows;
     const deltaBytes = this.#live.active.bytes;
-    return { deltaRows, deltaBytes, segments, sizes: this.#sizes, idle };
+    const now = performance.now();
+    const deltaMs = now - (this.#activeSinceMs ?? now);
+    return { deltaRows, deltaBytes, deltaMs, segments, sizes: this.#sizes, idle };
   }
 
   #consider({ idle }: { idle: boolean }): void {
@@ -233,6 +239,7 @@ export class SegmentSet<Segment extends OpenSegment, D extends Delta> implements
     const start = performance.now();
     if (seal && this.#live.active.size > 0) {
       this.#live.freeze(this.#applied, this.#options.kind.createDelta());
+      this.#activeSinceMs = undefined;
     }
     const merged = merge.flatMap((at) => this.#live.sealed[at] ?? []);
     const deadBefore = merged.map(

@@ -8,7 +8,12 @@ import { SegmentedVectors, type VectorSegmentSet } from "../../src/vectors/segme
 import { createVectorKind, type VectorKindOptions } from "../../src/vectors/vector-kind.ts";
 
 /** Seals whenever it is asked to, however few vectors there are. */
-const sizesAlways: SealSizes = { deltaRows: 1, deltaBytes: Infinity, segmentRows: 1_000_000 };
+const sizesAlways: SealSizes = {
+  deltaRows: 1,
+  deltaBytes: Infinity,
+  fillMs: 0,
+  segmentRows: 1_000_000,
+};
 
 /** An index in a folder, with its set at hand, so that a test can say when it seals. */
 export interface Segmented extends AsyncDisposable {

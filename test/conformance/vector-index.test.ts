@@ -113,7 +113,7 @@ function sealed(engine: Engine): void {
     using folder = temporaryFolder();
     const random = seeded(41);
     const draw = clustered(random);
-    const sizes = { deltaRows: 300, deltaBytes: Infinity, segmentRows: 3000 };
+    const sizes = { deltaRows: 300, deltaBytes: Infinity, fillMs: 0, segmentRows: 3000 };
     await using segmented = await openSegmented(folder.path, { ...engine, dimensions }, sizes);
     await using oracle = createExactIndex(dimensions);
     const live = new Map<number, Float32Array>();

@@ -3,6 +3,7 @@ import type { JobWrite } from "../job-store.ts";
 import type { Commit } from "../store.ts";
 import type { StoredQueryWrite } from "../stored-query-store.ts";
 import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
+import type { PackedWrites } from "./packed-writes.ts";
 import type { StoreEvent } from "./store-events.ts";
 
 /** What the thread that writes is asked for by the others: the methods of its store by their names. */
@@ -44,6 +45,7 @@ export type WriterOptions = Omit<LocalStoreOptions, "tell">;
 export type ToWriter<Value> =
   | { kind: "open"; folder: string; options: WriterOptions }
   | { kind: "calls"; calls: readonly WriterCall<Value>[] }
+  | PackedWrites
   | { kind: "close" };
 
 /** `Value` as with the calls: who waits for the answer knows what it is. */

@@ -4,6 +4,7 @@ import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { Commit } from "../store.ts";
 import { logEvent } from "./log-event.ts";
+import { packWrites } from "./packed-writes.ts";
 import { writeBudget, type WriteSize } from "./write-budget.ts";
 import {
   type FromWriter,
@@ -138,7 +139,9 @@ export class WriterThread implements AsyncDisposable {
 
   #send(calls: readonly WriterCall<unknown>[]): void {
     try {
-      this.#post({ kind: "calls", calls });
+      const packed = packWrites(calls);
+      if (packed === undefined) this.#post({ kind: "calls", calls });
+      else this.#post(packed, [packed.vectors.buffer]);
     } catch {
       // One of them has a value that cannot be sent, a function for example: it fails alone.
       for (const call of calls) this.#sendAlone(call);
@@ -153,9 +156,8 @@ export class WriterThread implements AsyncDisposable {
     }
   }
 
-  #post(message: ToWriter<unknown>): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker's has none, a window's does
-    this.#worker.postMessage(message);
+  #post(message: ToWriter<unknown>, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, { transfer });
   }
 
   #hear(message: FromWriter<never>): void {

@@ -1,6 +1,7 @@
 import { toFailure } from "../../failure.ts";
 import type { Commit } from "../store.ts";
 import { LocalStore } from "./local-store.ts";
+import { unpackWrites } from "./packed-writes.ts";
 import type { TellEvent } from "./store-events.ts";
 import {
   type FromWriter,
@@ -30,6 +31,9 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWriter<never>>): void
       break;
     case "calls":
       for (const call of data.calls) start(call);
+      break;
+    case "packed":
+      for (const call of unpackWrites(data)) start(call);
       break;
     case "close":
       void close();

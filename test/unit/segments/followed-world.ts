@@ -7,7 +7,7 @@ import { liveKeys, numberKind, type NumberDelta, type NumberSegment } from "./nu
 export type Owner = SegmentSet<NumberSegment, NumberDelta>;
 export type Follower = FollowedSet<NumberSegment, NumberDelta>;
 
-const SIZES = { deltaRows: 10, deltaBytes: 1e9 };
+const SIZES = { deltaRows: 10, deltaBytes: 1e9, fillMs: 0 };
 const EXPECTED = { kind: numberKind(), epoch: "e", sequenceMax: Infinity };
 
 /** Where a world's index is. */

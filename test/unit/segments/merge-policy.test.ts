@@ -13,7 +13,14 @@ function simulate(rows: number, step: number): { segments: SegmentSize[]; writte
   let written = 0;
   for (let added = 0; added < rows; added += step) {
     deltaRows += step;
-    const plan = planBuild({ deltaRows, deltaBytes: 0, segments, sizes, idle: false });
+    const plan = planBuild({
+      deltaRows,
+      deltaBytes: 0,
+      deltaMs: 5000,
+      segments,
+      sizes,
+      idle: false,
+    });
     if (plan === undefined) continue;
     const merged = segments.filter((_, at) => plan.merge.includes(at));
     const size = merged.reduce((sum, one) => sum + one.rows, plan.seal ? deltaRows : 0);
@@ -37,13 +44,16 @@ describe("the merge policy", () => {
   test("does nothing where nothing is due", () => {
     const segments = [{ rows: 200_000, dead: 10 }];
     expect(
-      planBuild({ deltaRows: 4095, deltaBytes: 0, segments, sizes, idle: false }),
+      planBuild({ deltaRows: 4095, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
     ).toBeUndefined();
-    expect(planBuild({ deltaRows: 0, deltaBytes: 0, segments, sizes, idle: true })).toBeUndefined();
+    expect(
+      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: true }),
+    ).toBeUndefined();
     expect(
       planCompaction({
         deltaRows: 0,
         deltaBytes: 0,
+        deltaMs: 5000,
         segments: [{ rows: 9, dead: 0 }],
         sizes,
         idle: true,
@@ -53,11 +63,29 @@ describe("the merge policy", () => {
 
   test("seals a delta of few large rows, and a small one while nothing else is going on", () => {
     const segments: SegmentSize[] = [];
-    const large = { deltaRows: 100, deltaBytes: sizes.deltaBytes, segments, sizes, idle: false };
+    const large = {
+      deltaRows: 100,
+      deltaBytes: sizes.deltaBytes,
+      deltaMs: 5000,
+      segments,
+      sizes,
+      idle: false,
+    };
     expect(planBuild(large)).toEqual({ seal: true, merge: [] });
-    const small = { deltaRows: 600, deltaBytes: 1000, segments, sizes };
+    const small = { deltaRows: 600, deltaBytes: 1000, deltaMs: 5000, segments, sizes };
     expect(planBuild({ ...small, idle: false })).toBeUndefined();
     expect(planBuild({ ...small, idle: true })).toEqual({ seal: true, merge: [] });
+  });
+
+  test("lets rows that come fast wait for more", () => {
+    const situation = { deltaBytes: 0, segments: [], sizes, idle: false };
+    const fast = { ...situation, deltaMs: sizes.fillMs - 1 };
+    const seals = { seal: true, merge: [] };
+    expect(planBuild({ ...fast, deltaRows: 4 * sizes.deltaRows - 1 })).toBeUndefined();
+    expect(planBuild({ ...fast, deltaRows: 4 * sizes.deltaRows })).toEqual(seals);
+    expect(planBuild({ ...fast, deltaRows: sizes.deltaRows, idle: true })).toEqual(seals);
+    const slow = { ...situation, deltaMs: sizes.fillMs };
+    expect(planBuild({ ...slow, deltaRows: sizes.deltaRows })).toEqual(seals);
   });
 
   test("writes a segment anew once a fifth of it is dead", () => {
@@ -65,7 +93,9 @@ describe("the merge policy", () => {
       { rows: 200_000, dead: 40_000 },
       { rows: 50_000, dead: 10_001 },
     ];
-    expect(planBuild({ deltaRows: 5, deltaBytes: 0, segments, sizes, idle: false })).toEqual({
+    expect(
+      planBuild({ deltaRows: 5, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
+    ).toEqual({
       seal: false,
       merge: [1],
     });
@@ -77,11 +107,11 @@ describe("the merge policy", () => {
       { rows: 20_000, dead: 0 },
     ];
     expect(
-      planBuild({ deltaRows: 0, deltaBytes: 0, segments, sizes, idle: false }),
+      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
     ).toBeUndefined();
-    expect(planBuild({ deltaRows: 0, deltaBytes: 0, segments, sizes, idle: true })?.merge).toEqual([
-      0, 1,
-    ]);
+    expect(
+      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: true })?.merge,
+    ).toEqual([0, 1]);
   });
 
   test("compacts to as few segments as fit, and ends", () => {
@@ -92,7 +122,14 @@ describe("the merge policy", () => {
     let deltaRows = 17;
     let rounds = 0;
     for (; rounds < 20; rounds++) {
-      const plan = planCompaction({ deltaRows, deltaBytes: 0, segments, sizes, idle: true });
+      const plan = planCompaction({
+        deltaRows,
+        deltaBytes: 0,
+        deltaMs: 5000,
+        segments,
+        sizes,
+        idle: true,
+      });
       if (plan === undefined) break;
       const merged = segments.filter((_, at) => plan.merge.includes(at));
       const rows = merged.reduce(

@@ -24,7 +24,7 @@ async function prepared() {
   const dir = tempDir();
   const folder = join(dir.path, "1", "numbers");
   const kind = numberKind();
-  const sizes = { deltaRows: 10, deltaBytes: 1e9, segmentRows: 10 };
+  const sizes = { deltaRows: 10, deltaBytes: 1e9, fillMs: 0, segmentRows: 10 };
   await using set = new SegmentSet({ ...EXPECTED, folder, kind, run: buildHere(kind), sizes });
   set.start();
   for (let key = 1; key <= 20; key++) {

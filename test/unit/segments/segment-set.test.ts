@@ -6,7 +6,7 @@ import { SegmentSet } from "../../../src/segments/segment-set.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { liveKeys, numberKind, type NumberDelta, type NumberSegment } from "./number-kind.ts";
 
-const SIZES = { deltaRows: 10, deltaBytes: 1e9, segmentRows: 200 };
+const SIZES = { deltaRows: 10, deltaBytes: 1e9, fillMs: 0, segmentRows: 200 };
 
 type Set_ = SegmentSet<NumberSegment, NumberDelta>;
 

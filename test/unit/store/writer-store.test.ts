@@ -14,6 +14,9 @@ import { problemOf } from "../problems/problem-of.ts";
 import { COLLECTION, withVector, written } from "./fixtures.ts";
 import { DEADLY_ID } from "./mortal-writer.ts";
 
+/** So long a text that its document goes to the other thread by itself. */
+const LONG = "x".repeat(limits.packedTextCharactersMax + 1);
+
 afterAll(reset);
 
 describe("a store whose writes are another thread's", () => {
@@ -90,10 +93,13 @@ describe("a store whose writes are another thread's", () => {
     const { key } = await store.createCollection(COLLECTION);
     const outcomes = await Promise.allSettled([
       store.writeDocuments(key, [written("a", "x")]),
-      store.writeDocuments(key, [written("b", "x", { odd: () => "a function" })]),
+      // So long that it is not sent as JSON, which would leave the function out.
+      store.writeDocuments(key, [written("b", LONG, { odd: () => "a function" })]),
       store.writeDocuments(key, [written("c", "x")]),
+      store.writeDocuments(key, [written("d", "x", { odd: 1n })]),
     ]);
-    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    const statuses = outcomes.map(({ status }) => status);
+    expect(statuses).toEqual(["fulfilled", "rejected", "fulfilled", "rejected"]);
     expect(await store.countDocuments(key)).toBe(2);
   });
 
