@@ -4,6 +4,7 @@ import { createDocuments, type Documents } from "../documents/documents.ts";
 import { createIdempotency } from "../documents/idempotency.ts";
 import type { Engines } from "../engine/engines.ts";
 import { createApp } from "../http/app.ts";
+import { createDirectUpsert } from "../http/direct-upsert.ts";
 import { createForward } from "../http/forward.ts";
 import { createEventStreams, type EventStreams } from "../http/event-streams.ts";
 import { createFront, type Fetch, type Front } from "../http/front.ts";
@@ -251,18 +252,16 @@ interface Assembled
 
 function assemble({ computing, ...parts }: Assembled): Pick<Parts, "fetch" | "routeOf"> {
   const { engines, children, inThread, search, embedTexts } = computing;
-  const app = createApp({
-    ...parts,
-    engines,
-    idempotency: createIdempotency(parts.store),
-    search,
-    embedTexts,
-  });
-  const fetch: Fetch = (request) => app.fetch(request);
+  const { collections, documents } = parts;
+  const idempotency = createIdempotency(parts.store);
+  const app = createApp({ ...parts, engines, idempotency, search, embedTexts });
+  const upsert = createDirectUpsert({ collections, documents, idempotency });
+  // Spans of the framework's steps are asked for where it is to be seen at work.
+  const isSeen = parts.lifeCycleSpans !== undefined;
+  const fetch: Fetch = (request) => (isSeen ? undefined : upsert(request)) ?? app.fetch(request);
   const routeOf = createRouteTemplates(app.routes.map(({ path }) => path));
   if (children === undefined) return { fetch, routeOf };
   const isIdle = (): boolean => children.isIdle();
-  const { collections } = parts;
   const ownSearch = inThread && createInThreadSearch({ ...inThread, collections, isIdle });
   return { fetch: createForward({ engines: children, fetch, search: ownSearch }), routeOf };
 }

@@ -3,10 +3,14 @@ import { decodeUtf8, encodeUtf8 } from "../lib/text.ts";
 import { limits } from "../limits.ts";
 import { Problem } from "../problems.ts";
 
+const JSON_TYPE = "application/json";
+
 let bytesInFlight = 0;
 
 /** The media type of a content type, lower case, without parameters. */
 export function mediaType(contentType: string | null): string {
+  // Nearly all say it so, and taking it apart costs a tenth of reading a small body.
+  if (contentType === JSON_TYPE) return JSON_TYPE;
   return (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
@@ -19,7 +23,7 @@ export async function readJson(request: Request): Promise<unknown> {
   // A request without a body may still name a type, as clients that set it always do.
   if (request.body === null) return null;
   const type = mediaType(request.headers.get("content-type"));
-  if (type !== "application/json" && !type.endsWith("+json")) {
+  if (type !== JSON_TYPE && !type.endsWith("+json")) {
     throw new Problem("unsupported_media_type", "Send the body as Content-Type: application/json.");
   }
   const bytes = await readBytes(request, limits.jsonBodyBytesMax);

@@ -1,5 +1,4 @@
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
-import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { Elysia } from "elysia";
 import type { Collections } from "../../collections/collections.ts";
 import {
@@ -7,25 +6,20 @@ import {
   DeleteResultSchema,
   DocumentInputSchema,
   DocumentSchema,
-  UpsertDocumentsSchema,
   UpsertResultSchema,
 } from "../../contract/documents.ts";
 import { NameSchema } from "../../contract/shared.ts";
-import type { Documents } from "../../documents/documents.ts";
-import type { Idempotency } from "../../documents/idempotency.ts";
-import { limits } from "../../limits.ts";
 import { Problem } from "../../problems.ts";
 import type { CollectionRow } from "../../store/store.ts";
 import { isNdjson } from "../ndjson.ts";
-import { shapeProblem } from "../problem-response.ts";
 import { scopeOf } from "../request-scope.ts";
+import { upsertOnce, type UpsertDeps } from "../upsert-once.ts";
 import { upsertStream } from "../upsert-stream.ts";
 
 const params = Type.Object({ name: NameSchema });
 const documentParams = Type.Object({ name: NameSchema, id: Type.String({ minLength: 1 }) });
 const detail = { tags: ["Documents"] };
 const noContent = { ...detail, responses: { 204: { description: "It is gone." } } };
-const upsertBody = TypeCompiler.Compile(UpsertDocumentsSchema);
 /** Written by hand, since one path takes a JSON body and a stream, and only one of them has a schema to be parsed by. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TypeBox schema is a JSON Schema, and so an OpenAPI one; the two packages' types do not know of each other
 const asOpenApi = (schema: TSchema) => schema as unknown as { type: "object" };
@@ -49,10 +43,8 @@ const WaitSchema = Type.Object({
   ),
 });
 
-export interface DocumentRouteDeps {
+export interface DocumentRouteDeps extends UpsertDeps {
   collections: Collections;
-  documents: Documents;
-  idempotency: Idempotency;
 }
 
 /** The write path and plain reads of documents. */
@@ -123,21 +115,4 @@ function keyOf(
 ): string | undefined {
   const header = request.headers.get("idempotency-key");
   return header === null ? undefined : idempotency.key(header, `documents:${collection.key}`);
-}
-
-async function upsertOnce(
-  { documents, idempotency }: DocumentRouteDeps,
-  body: unknown,
-  { collection, wait, key }: { collection: CollectionRow; wait: boolean; key: string | undefined },
-) {
-  if (!upsertBody.Check(body)) throw shapeProblem(upsertBody.Errors(body), "body");
-  // What still waits is part of the answer that is kept: a repeated request gets the first one's to the letter.
-  const write = async () => {
-    const idOf =
-      key === undefined ? undefined : (index: number) => idempotency.documentId(key, index);
-    const result = await documents.upsert(collection, body.documents, idOf);
-    if (wait) await documents.caughtUp(AbortSignal.timeout(limits.waitIndexedMsMax));
-    return { ...result, pending_embeddings: await documents.pending(collection) };
-  };
-  return key === undefined ? write() : idempotency.once(key, JSON.stringify(body.documents), write);
 }

@@ -19,7 +19,8 @@ describe("calls that write documents, packed", () => {
     ];
     const packed = packWrites(calls);
     expect(packed?.vectors).toHaveLength(6);
-    expect<unknown>(packed && unpackWrites(packed)).toEqual(calls);
+    const unpacked: unknown = packed && unpackWrites(packed);
+    expect(unpacked).toEqual(calls);
   });
 
   test("are not where one does something else, or has a long text", () => {
