@@ -1,16 +1,20 @@
 /**
  * Documents a second that 64 clients write, one with its own vector a request, with many requests in one commit as the
- * server does it and with a commit for each, and with the vector as JSON numbers and as base64 of float32.
+ * server does it and with a commit for each, and with the vector as JSON numbers and as base64 of float32. The load comes
+ * from wrk where it is installed, and else from our own generator.
  * `bun bench/writes.ts [--quick]`
  */
+import { Value } from "@sinclair/typebox/value";
 import { parseArgs } from "node:util";
+import { CollectionSchema } from "../src/contract/collections.ts";
 import { DIMENSIONS, jsonVector } from "./peers/vectors.ts";
 import { clusteredVectors } from "./support/clustered-vectors.ts";
-import { LoadGenerator } from "./support/load.ts";
+import { LoadGenerator, type LoadReport } from "./support/load.ts";
 import { textRequestBytes } from "./support/load-answer.ts";
 import { describeMachine, keepPart } from "./support/load-results.ts";
 import { mediansOf, ratioOf, takeTurns, turn, type Turn } from "./support/load-rounds.ts";
 import { callJson, post, startServer, type BenchServer } from "./support/server.ts";
+import { hasWrk, runWrk, WrkBodies } from "./support/wrk.ts";
 
 const RESULTS = "bench/results/writes.json";
 const CLIENTS = 64;
@@ -19,7 +23,7 @@ const SEED = 64;
 const COMMIT_PER_REQUEST = { WRITE_TRANSACTION_DOCUMENTS: "1" };
 
 /** Different documents a second that the clients have: a round that is through with them would begin to replace. */
-const DOCUMENTS_PER_SECOND = 10_000;
+const DOCUMENTS_PER_SECOND = 12_000;
 const WARM_UP_SECONDS = 0.3;
 
 /** How a vector stands in the JSON of a request. */
@@ -36,32 +40,42 @@ function bodiesOf(vectors: Float32Array, encode: Encode): string[] {
   });
 }
 
-interface Writing {
-  /** The JSON of each request. */
-  bodies: readonly string[];
-  seconds: number;
-  generator: LoadGenerator;
+/** Writes for so many seconds to the documents of a collection, at an address. */
+type Load = (url: string) => Promise<LoadReport>;
+
+/** Our own load, which is told what each answer must have. */
+function ownLoad(bodies: readonly string[], seconds: number): Load {
+  return (url) =>
+    generator.run({
+      url,
+      requests: bodies.map((body) => textRequestBytes(url, body)),
+      connections: CLIENTS,
+      seconds,
+      warmUpSeconds: WARM_UP_SECONDS,
+      expect: '"upserted":1',
+    });
+}
+
+/** wrk's, which reads no answers but for their status. */
+function wrkLoad(bodies: readonly string[], seconds: number): Load {
+  const file = kept.use(new WrkBodies(bodies));
+  return (url) => runWrk(file, { url, connections: CLIENTS, seconds });
 }
 
 /** Collections made so far: each round has its own, so that the index is as small in the last as in the first. */
 let collectionsMade = 0;
 
 /** Rounds on a server. */
-function writesTo(server: BenchServer, { bodies, seconds, generator }: Writing): Turn {
+function writesTo(server: BenchServer, load: Load): Turn {
   return turn(async () => {
     const name = `writes-${collectionsMade++}`;
     const collections = `${server.url}/api/v1/collections`;
     await callJson(collections, post({ name, model: "none", dimensions: DIMENSIONS }));
-    const at = `${collections}/${name}/documents`;
-    const requests = bodies.map((body) => textRequestBytes(at, body));
-    const job = {
-      url: server.url,
-      requests,
-      connections: CLIENTS,
-      seconds,
-      warmUpSeconds: WARM_UP_SECONDS,
-    };
-    const report = await generator.run({ ...job, expect: '"upserted":1' });
+    const report = await load(`${collections}/${name}/documents`);
+    const state = await callJson(`${collections}/${name}`);
+    const { documents } = Value.Parse(CollectionSchema, state);
+    if (documents < report.requests)
+      throw new Error(`${documents} documents of ${report.requests} that were acknowledged`);
     const dropped = await fetch(`${collections}/${name}`, { method: "DELETE" });
     if (!dropped.ok) throw new Error(`${dropped.status} ${await dropped.text()}`);
     return report;
@@ -87,11 +101,13 @@ const { rounds, seconds } = values.quick ? { rounds: 5, seconds: 1 } : { rounds:
 const machine = describeMachine();
 const count = Math.ceil((seconds + WARM_UP_SECONDS) * DOCUMENTS_PER_SECOND);
 const vectors = clusteredVectors(count, DIMENSIONS, SEED);
+using kept = new DisposableStack();
 await using generator = LoadGenerator.start();
+const load = hasWrk() ? wrkLoad : ownLoad;
 await using groupedServer = await startServer();
 await using singleServer = await startServer({ settings: COMMIT_PER_REQUEST });
 const turnsWith = (encode: Encode) => {
-  const writing = { bodies: bodiesOf(vectors, encode), seconds, generator };
+  const writing = load(bodiesOf(vectors, encode), seconds);
   return { grouped: writesTo(groupedServer, writing), single: writesTo(singleServer, writing) };
 };
 const [inNumbers, inBase64] = [turnsWith(jsonVector), turnsWith(base64Vector)];
@@ -107,5 +123,5 @@ console.table({
 console.log(
   `${numbers.grouped_in_single} times as many documents a second as with a commit for each request; with base64, ${base64.grouped_in_single} times`,
 );
-const facts = { clients: CLIENTS, dimensions: DIMENSIONS, rounds };
+const facts = { load: hasWrk() ? "wrk" : "own", clients: CLIENTS, dimensions: DIMENSIONS, rounds };
 await keepPart(values.json, values.quick, { machine, ...facts, ...numbers, base64 });
