@@ -1,9 +1,13 @@
 import type { SearchRequest } from "../contract/search.ts";
 import type { EngineRequest } from "../engine/calls.ts";
 import type { InThreadEngine } from "../engine/in-thread.ts";
+import { Problem } from "../problems.ts";
 import type { Search } from "../search/search.ts";
+import { getLogger } from "../telemetry/logs.ts";
 import { createDirectSearch, type DirectSearch } from "./direct-search.ts";
 import type { SearchRouteDeps } from "./routes/search.ts";
+
+const log = getLogger("http");
 
 /** Larger bodies are for the engines to read: it has room for a vector of 4,096 numbers. */
 const bodyBytesMax = 64 * 1024;
@@ -18,7 +22,7 @@ const waitedInARowMax = 3;
 const crowdedMs = 20;
 
 interface InThreadSearchDeps extends SearchRouteDeps {
-  engine: Pick<InThreadEngine, "isOpen" | "took">;
+  engine: Pick<InThreadEngine, "isOpen" | "took" | "close">;
   /** Whether no engine has anything to do. */
   isIdle: () => boolean;
 }
@@ -45,6 +49,10 @@ export function createInThreadSearch(deps: InThreadSearchDeps): DirectSearch {
       const startMs = performance.now();
       try {
         return await deps.search.search(collection, request, options);
+      } catch (error) {
+        // A fault of ours, perhaps in what is open here: engines have opened it by themselves.
+        if (!(error instanceof Problem)) void engine.close(collection.key);
+        throw error;
       } finally {
         engine.took(collection.key, performance.now() - startMs);
         waited = true;
@@ -57,7 +65,14 @@ export function createInThreadSearch(deps: InThreadSearchDeps): DirectSearch {
     { collections, search },
     (collection, asked) => isByVectorAlone(asked) && engine.isOpen(collection),
   );
-  return (request) => (isAlone() && mayHaveVector(request) ? direct(request) : undefined);
+  return (request) => {
+    if (!isAlone() || !mayHaveVector(request)) return undefined;
+    return Promise.resolve(direct(request)).catch(leaveToEngines);
+  };
+}
+
+function leaveToEngines(error: unknown): undefined {
+  log.error("search.in_thread_failed", { error });
 }
 
 function mayHaveVector({ body }: EngineRequest): boolean {

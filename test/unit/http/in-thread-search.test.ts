@@ -1,4 +1,6 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { dirname, join } from "node:path";
 import { createCollectionReads } from "../../../src/collections/collections.ts";
 import type { SearchRequest } from "../../../src/contract/search.ts";
 import type { EngineRequest } from "../../../src/engine/calls.ts";
@@ -108,6 +110,19 @@ describe("a search in the server's thread", () => {
     expect(await one.ask({ vector })).toBeUndefined();
     const found = await eventually("the moment is over", () => one.ask({ vector }));
     expect(found.hits).toHaveLength(10);
+  });
+
+  test("is left to the engines where it fails here by a fault of ours, and the collection is let go of", async () => {
+    await using one = await openSearch();
+    const { folder, collection, here } = one.world;
+    expect(await one.ask({ vector })).toBeDefined();
+    await twoTurns();
+    // What it finds can no more be read.
+    using database = new Database(join(dirname(folder), "slipstream.db"));
+    database.run("ALTER TABLE documents RENAME TO elsewhere");
+    const other = numbered(9).vector;
+    expect(await one.ask({ vector: [...(other ?? [])] })).toBeUndefined();
+    expect(here.isOpen(collection)).toBe(false);
   });
 
   test("is left to the engines where several clients wait for each other's", async () => {
