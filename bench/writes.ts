@@ -9,12 +9,11 @@ import { parseArgs } from "node:util";
 import { CollectionSchema } from "../src/contract/collections.ts";
 import { DIMENSIONS, jsonVector } from "./peers/vectors.ts";
 import { clusteredVectors } from "./support/clustered-vectors.ts";
-import { LoadGenerator, type LoadReport } from "./support/load.ts";
-import { textRequestBytes } from "./support/load-answer.ts";
+import { LoadGenerator } from "./support/load.ts";
 import { describeMachine, keepPart } from "./support/load-results.ts";
+import { postLoad, postLoader, type PostLoad } from "./support/post-load.ts";
 import { mediansOf, ratioOf, takeTurns, turn, type Turn } from "./support/load-rounds.ts";
 import { callJson, post, startServer, type BenchServer } from "./support/server.ts";
-import { hasWrk, runWrk, WrkBodies } from "./support/wrk.ts";
 
 const RESULTS = "bench/results/writes.json";
 const CLIENTS = 64;
@@ -24,7 +23,6 @@ const COMMIT_PER_REQUEST = { WRITE_TRANSACTION_DOCUMENTS: "1" };
 
 /** Different documents a second that the clients have: a round that is through with them would begin to replace. */
 const DOCUMENTS_PER_SECOND = 12_000;
-const WARM_UP_SECONDS = 0.3;
 
 /** How a vector stands in the JSON of a request. */
 type Encode = (vector: Float32Array) => number[] | string;
@@ -40,38 +38,17 @@ function bodiesOf(vectors: Float32Array, encode: Encode): string[] {
   });
 }
 
-/** Writes for so many seconds to the documents of a collection, at an address. */
-type Load = (url: string) => Promise<LoadReport>;
-
-/** Our own load, which is told what each answer must have. */
-function ownLoad(bodies: readonly string[], seconds: number): Load {
-  return (url) =>
-    generator.run({
-      url,
-      requests: bodies.map((body) => textRequestBytes(url, body)),
-      connections: CLIENTS,
-      seconds,
-      warmUpSeconds: WARM_UP_SECONDS,
-      expect: '"upserted":1',
-    });
-}
-
-/** wrk's, which reads no answers but for their status. */
-function wrkLoad(bodies: readonly string[], seconds: number): Load {
-  const file = kept.use(new WrkBodies(bodies));
-  return (url) => runWrk(file, { url, connections: CLIENTS, seconds });
-}
-
 /** Collections made so far: each round has its own, so that the index is as small in the last as in the first. */
 let collectionsMade = 0;
 
 /** Rounds on a server. */
-function writesTo(server: BenchServer, load: Load): Turn {
+function writesTo(server: BenchServer, load: PostLoad): Turn {
   return turn(async () => {
     const name = `writes-${collectionsMade++}`;
     const collections = `${server.url}/api/v1/collections`;
     await callJson(collections, post({ name, model: "none", dimensions: DIMENSIONS }));
-    const report = await load(`${collections}/${name}/documents`);
+    const at = `${collections}/${name}/documents`;
+    const report = await load.run(at, { connections: CLIENTS, seconds });
     const state = await callJson(`${collections}/${name}`);
     const { documents } = Value.Parse(CollectionSchema, state);
     if (documents < report.requests)
@@ -99,15 +76,15 @@ const { values } = parseArgs({
 });
 const { rounds, seconds } = values.quick ? { rounds: 5, seconds: 1 } : { rounds: 7, seconds: 2 };
 const machine = describeMachine();
-const count = Math.ceil((seconds + WARM_UP_SECONDS) * DOCUMENTS_PER_SECOND);
+const count = Math.ceil((seconds + 0.5) * DOCUMENTS_PER_SECOND);
 const vectors = clusteredVectors(count, DIMENSIONS, SEED);
 using kept = new DisposableStack();
 await using generator = LoadGenerator.start();
-const load = hasWrk() ? wrkLoad : ownLoad;
 await using groupedServer = await startServer();
 await using singleServer = await startServer({ settings: COMMIT_PER_REQUEST });
 const turnsWith = (encode: Encode) => {
-  const writing = load(bodiesOf(vectors, encode), seconds);
+  const bodies = bodiesOf(vectors, encode);
+  const writing = kept.use(postLoad(bodies, { generator, expect: '"upserted":1' }));
   return { grouped: writesTo(groupedServer, writing), single: writesTo(singleServer, writing) };
 };
 const [inNumbers, inBase64] = [turnsWith(jsonVector), turnsWith(base64Vector)];
@@ -123,5 +100,5 @@ console.table({
 console.log(
   `${numbers.grouped_in_single} times as many documents a second as with a commit for each request; with base64, ${base64.grouped_in_single} times`,
 );
-const facts = { load: hasWrk() ? "wrk" : "own", clients: CLIENTS, dimensions: DIMENSIONS, rounds };
+const facts = { load: postLoader, clients: CLIENTS, dimensions: DIMENSIONS, rounds };
 await keepPart(values.json, values.quick, { machine, ...facts, ...numbers, base64 });

@@ -1,10 +1,11 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LoadGenerator, runWithProbe, type LoadJob, type LoadReport } from "./load.ts";
-import { requestBytes } from "./load-answer.ts";
+import { LoadGenerator, withProbe, type LoadReport } from "./load.ts";
+import { requestBytes, textRequestBytes } from "./load-answer.ts";
 import { fillPassages, searchUrl, settle } from "./load-collection.ts";
 import { cutPassages, realQueries, type Passage } from "./load-passages.ts";
+import { postLoad, postLoader, type PostLoad } from "./post-load.ts";
 import { mediansOf, ratioOf, takeTurns, turn, type Turn } from "./load-rounds.ts";
 import { startServer, type BenchServer } from "./server.ts";
 import { readSets } from "./sets.ts";
@@ -65,48 +66,52 @@ async function fill(dataDir: string, passages: readonly Passage[]): Promise<void
 async function measureVariants(folder: string, queries: readonly string[], options: Options) {
   await using stack = new AsyncDisposableStack();
   const prober = stack.use(LoadGenerator.start());
+  const bodies = queries.map((query) => JSON.stringify({ query, k: 10 }));
+  const expect = '"hits":[{';
+  const searches = stack.use(postLoad(bodies, { generator: options.generator, expect }));
   const variants: Variant[] = [];
   for (const engines of ENGINES) {
     const settings = { ENGINES: engines };
     const server = stack.use(await startServer({ dataDir: join(folder, engines), settings }));
-    const job = searchJob(server, queries);
-    variants.push({ engines, ...turnsOf(job, { ...options, prober }) });
-    const connections = Math.max(...CONNECTIONS);
-    await options.generator.run({ ...job, connections, seconds: COMPILE_SECONDS });
+    variants.push({ engines, ...turnsOf(server, { ...options, searches, prober }) });
+    await compile(server, bodies, { ...options, expect });
   }
   const turns = variants.flatMap(({ loads, quiet }) => [...loads.map(({ load }) => load), quiet]);
   await takeTurns(turns, options.rounds);
   return figuresOf(variants, options.rounds);
 }
 
-type SearchJob = Pick<LoadJob, "url" | "requests" | "expect">;
-
-function searchJob({ url }: BenchServer, queries: readonly string[]): SearchJob {
+/** Load of our own generator, which looks at every answer. */
+async function compile(
+  { url }: BenchServer,
+  bodies: readonly string[],
+  { generator, expect }: Options & { expect: string },
+): Promise<void> {
   const at = searchUrl({ url, name: NAME });
-  const requests = queries.map((query) => requestBytes(at, { query, k: 10 }));
-  return { url, requests, expect: '"hits":[{' };
+  const requests = bodies.map((body) => textRequestBytes(at, body));
+  const connections = Math.max(...CONNECTIONS);
+  await generator.run({ url, requests, expect, connections, seconds: COMPILE_SECONDS });
 }
 
 function turnsOf(
-  searches: SearchJob,
-  { generator, prober, seconds }: Options & { prober: LoadGenerator },
+  { url }: BenchServer,
+  { searches, prober, seconds }: Options & { searches: PostLoad; prober: LoadGenerator },
 ): Pick<Variant, "loads" | "quiet"> {
-  const { url } = searches;
   const request = requestBytes(`${url}/health/live`);
-  const probe = { generator: prober, url, request, pauseMs: PROBE_PAUSE_MS };
-  const timing = { seconds, warmUpSeconds: 0.3 };
+  const asked = { url, pauseMs: PROBE_PAUSE_MS, seconds, warmUpSeconds: 0.3 };
+  const at = searchUrl({ url, name: NAME });
   const loads = CONNECTIONS.map((connections) => {
-    const job = { ...searches, connections, ...timing };
     const live: LoadReport[] = [];
     const load = turn(async () => {
-      const reports = await runWithProbe(generator, job, probe);
+      const searching = searches.run(at, { connections, seconds });
+      const reports = await withProbe(searching, { ...asked, generator: prober, request });
       live.push(reports.probe);
       return reports.load;
     });
     return { connections, load, live };
   });
-  const quietJob = { url, requests: [request], connections: 1, pauseMs: PROBE_PAUSE_MS };
-  return { loads, quiet: turn(() => prober.run({ ...quietJob, ...timing })) };
+  const quiet = turn(() => prober.run({ ...asked, requests: [request], connections: 1 }));
+  return { loads, quiet };
 }
 
 function figuresOf(variants: readonly Variant[], rounds: number) {
@@ -146,5 +151,5 @@ function figuresOf(variants: readonly Variant[], rounds: number) {
     );
   }
   console.log("in that of ENGINES=0", ratios);
-  return { rounds, engines, ratios };
+  return { rounds, load: postLoader, engines, ratios };
 }

@@ -86,18 +86,15 @@ export interface Probe {
   pauseMs: number;
 }
 
-/** Runs a job and, for the same time and from another process, a probe. */
-export async function runWithProbe(
-  generator: LoadGenerator,
-  job: LoadJob & { seconds: number },
-  probe: Probe & { request: Uint8Array<ArrayBuffer> },
+/** Some load and, for the same time and from another process, a probe. */
+export async function withProbe(
+  loading: Promise<LoadReport>,
+  { generator, ...job }: Probe & { request: Uint8Array<ArrayBuffer>; seconds: number },
 ): Promise<{ load: LoadReport; probe: LoadReport }> {
-  const { url, request, pauseMs } = probe;
-  const { seconds, warmUpSeconds = 0 } = job;
-  const timing = { seconds, warmUpSeconds };
-  const [load, probed] = await Promise.all([
-    generator.run(job),
-    probe.generator.run({ url, requests: [request], connections: 1, pauseMs, ...timing }),
+  const { request, ...probing } = job;
+  const [load, probe] = await Promise.all([
+    loading,
+    generator.run({ ...probing, requests: [request], connections: 1 }),
   ]);
-  return { load, probe: probed };
+  return { load, probe };
 }
