@@ -171,7 +171,7 @@ export const SETTINGS = {
     names: ["INDEX_SEAL_ROWS"],
     fallback: "4096",
     accepts: "100 to 100000",
-    docs: "New chunks that are searched in memory before they are sealed into a file. More of them make searches slower while data comes in, fewer make more files to merge.",
+    docs: "New chunks that are searched in memory before they are sealed into a file; up to four times as many while they come faster than that in four seconds. More of them make searches slower while data comes in, fewer make more files to merge.",
     read: integer(100, 100_000),
   }),
   indexMemoryMegabytes: setting({
