@@ -57,8 +57,18 @@ export function requireIdentity(request: Request): void {
   }
 }
 
-/** The bytes of a request's body. @throws Problem `too_large`, `busy` */
+/** The bytes of a request's body. @throws Problem `too_large`, `busy`, `malformed_json` of one that ends early */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+  try {
+    return await readBounded(request, bytesMax);
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    // Whoever sent it is gone, and nobody reads the answer; it is no failure of ours.
+    throw new Problem("malformed_json", "The body could not be read.", { cause: error });
+  }
+}
+
+async function readBounded(request: Request, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (Number(length ?? 0) > bytesMax) throw tooLarge(bytesMax);
   if (length !== null) return readWhole(request, Number(length));

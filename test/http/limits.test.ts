@@ -54,21 +54,28 @@ describe("the size of a body", () => {
     expect((await server.call("GET /api/v1/collections/rules")).status).toBe(200);
   });
 
-  test("a body that ends early is no request, and the server goes on", async () => {
-    await using server = await startServer();
-    await createRules(server);
-    {
-      using connection = await openRaw(server.url);
-      connection.write(
-        "POST /api/v1/collections/rules/documents HTTP/1.1\r\nHost: localhost\r\n" +
-          'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"documents":[{"id":"a"',
-      );
-    }
-    const list = await server.call("GET /api/v1/collections/rules/documents");
-    expect(list.json).toMatchObject({ items: [] });
-    expect(await server.stop()).toBe(true);
-    expect(await server.log()).toBe("");
-  });
+  test.each([
+    ["documents", "0"],
+    ["search", "0"],
+    ["search", "1"],
+  ])(
+    "a body of %s that ends early is no request, with ENGINES=%s, and the server goes on",
+    async (path, ENGINES) => {
+      await using server = await startServer({ env: { ENGINES } });
+      await createRules(server);
+      {
+        using connection = await openRaw(server.url);
+        connection.write(
+          `POST /api/v1/collections/rules/${path} HTTP/1.1\r\nHost: localhost\r\n` +
+            'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"documents":[{"id":"a"',
+        );
+      }
+      const list = await server.call("GET /api/v1/collections/rules/documents");
+      expect(list.json).toMatchObject({ items: [] });
+      expect(await server.stop()).toBe(true);
+      expect(await server.log()).toBe("");
+    },
+  );
 });
 
 test("a document at every bound is kept whole", async () => {

@@ -81,6 +81,12 @@ describe("readJson", () => {
     expect(await readJson(post(bytes.subarray(0, limits.jsonBodyBytesMax)))).toBe(1);
   });
 
+  test("says of a body that ends early that it could not be read", async () => {
+    const gone = Promise.reject(new Error("the client has gone"));
+    const problem = await problemOf(() => readJson(post(held(Buffer.from("{"), gone))));
+    expect(problem.code).toBe("malformed_json");
+  });
+
   test("refuses bodies while others take all the memory there is for them, and takes them again after", async () => {
     const gate = Promise.withResolvers<void>();
     // One piece of memory stands for all bodies.
