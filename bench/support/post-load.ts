@@ -1,6 +1,7 @@
 /**
- * Load of POST requests from wrk where it is installed, and else from our own generator. wrk is written in C and takes a
- * quarter of the processor time for a request: on two cores that is a sixth more writes a second of a server that uses both.
+ * Load of POST requests from wrk where it is installed, and else from our own generator. With 20,000 different bodies both
+ * drive a server as fast, for 23 to 30 us of processor time a request; with 36,000 wrk, which has no garbage collector, gets
+ * 1.2 times as many writes a second out of it on two cores.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
