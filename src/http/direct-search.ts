@@ -1,9 +1,9 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { NameSchema } from "../contract/shared.ts";
 import { SearchSchema, type SearchRequest, type SearchResult } from "../contract/search.ts";
 import type { EngineRequest } from "../engine/calls.ts";
 import { Problem } from "../problems.ts";
 import type { CollectionRow } from "../store/store.ts";
+import { plainPostTo } from "./plain-post.ts";
 import { parseJson } from "./read-body.ts";
 import type { SearchRouteDeps } from "./routes/search.ts";
 
@@ -12,8 +12,7 @@ export type DirectSearch = (
   request: EngineRequest,
 ) => Promise<SearchResult | undefined> | undefined;
 
-const PATH = /^\/api\/v1\/collections\/([A-Za-z0-9._~-]+)\/search$/;
-const name = TypeCompiler.Compile(NameSchema);
+const collectionOf = plainPostTo("search");
 const body = TypeCompiler.Compile(SearchSchema);
 
 /**
@@ -39,10 +38,4 @@ export function createDirectSearch(
       throw error;
     }
   };
-}
-
-function collectionOf({ method, target, contentType }: EngineRequest): string | undefined {
-  if (method !== "POST" || contentType !== "application/json") return undefined;
-  const collection = PATH.exec(target)?.[1];
-  return collection !== undefined && name.Check(collection) ? collection : undefined;
 }

@@ -1,5 +1,4 @@
-import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { NameSchema } from "../contract/shared.ts";
+import { plainPostTo } from "./plain-post.ts";
 import { readJson } from "./read-body.ts";
 import type { DocumentRouteDeps } from "./routes/documents.ts";
 import { targetOf } from "./request-target.ts";
@@ -8,8 +7,7 @@ import { upsertOnce } from "./upsert-once.ts";
 /** Answers a request that writes documents by JSON alone, and gives undefined for any other. */
 export type DirectUpsert = (request: Request) => Promise<Response> | undefined;
 
-const PATH = /^\/api\/v1\/collections\/([A-Za-z0-9._~-]+)\/documents$/;
-const name = TypeCompiler.Compile(NameSchema);
+const nameIn = plainPostTo("documents");
 
 /**
  * The way of most writes, without the framework around it, which is an eighth of what a document costs here. Streams, keys
@@ -34,8 +32,8 @@ async function upsert(
 
 function collectionOf(request: Request): string | undefined {
   const { method, headers } = request;
-  if (method !== "POST" || headers.get("content-type") !== "application/json") return undefined;
-  if (headers.has("idempotency-key")) return undefined;
-  const collection = PATH.exec(targetOf(request).target)?.[1];
-  return collection !== undefined && name.Check(collection) ? collection : undefined;
+  // Before anything is taken apart: every request that is not an engine's comes by here.
+  if (method !== "POST" || headers.has("idempotency-key")) return undefined;
+  const { target } = targetOf(request);
+  return nameIn({ method, target, contentType: headers.get("content-type") });
 }

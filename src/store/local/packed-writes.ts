@@ -1,15 +1,6 @@
 import { limits } from "../../limits.ts";
 import type { DocumentWrite } from "../store.ts";
-import type { ValuesOf, WriterCall } from "./writer-messages.ts";
-
-/** Calls of `writeDocuments` on their way to another thread. */
-export interface PackedWrites {
-  kind: "packed";
-  /** JSON of the calls, in order: id, collection and documents, with the length of a vector in its place. */
-  text: string;
-  /** All vectors, one after the other. */
-  vectors: Float32Array<ArrayBuffer>;
-}
+import type { PackedWrites, ValuesOf, WriterCall } from "./writer-messages.ts";
 
 /** A document whose vector is elsewhere. */
 type Packed = Omit<DocumentWrite, "vector"> & { vector?: number | undefined };
@@ -21,8 +12,8 @@ type PackedCall = [id: number, collectionKey: number, documents: readonly Packed
  * so long that copying it is quicker than writing it as JSON.
  */
 export function packWrites(calls: readonly WriterCall<unknown>[]): PackedWrites | undefined {
-  const writes = calls.flatMap((call) => (call.method === "writeDocuments" ? [toWrite(call)] : []));
-  if (writes.length < calls.length) return undefined;
+  if (calls.some(({ method }) => method !== "writeDocuments")) return undefined;
+  const writes = calls.map(toWrite);
   const all = writes.flatMap(({ documents }) => documents);
   if (all.some(({ text }) => (text?.length ?? 0) > limits.packedTextCharactersMax))
     return undefined;

@@ -3,7 +3,6 @@ import type { JobWrite } from "../job-store.ts";
 import type { Commit } from "../store.ts";
 import type { StoredQueryWrite } from "../stored-query-store.ts";
 import type { LocalStore, LocalStoreOptions } from "./local-store.ts";
-import type { PackedWrites } from "./packed-writes.ts";
 import type { StoreEvent } from "./store-events.ts";
 
 /** What the thread that writes is asked for by the others: the methods of its store by their names. */
@@ -37,6 +36,15 @@ export interface WriterCall<Value> {
   id: number;
   method: WriterMethod;
   values: readonly Value[];
+}
+
+/** Calls of `writeDocuments` on their way to another thread. */
+export interface PackedWrites {
+  kind: "packed";
+  /** JSON of the calls, in order: id, collection and documents, with the length of a vector in its place. */
+  text: string;
+  /** All vectors, one after the other. */
+  vectors: Float32Array<ArrayBuffer>;
 }
 
 /** The settings of a store that can be sent. */

@@ -6,6 +6,9 @@ import {
   type SegmentSize,
 } from "../../../src/segments/merge-policy.ts";
 
+/** Rows that come no faster than a delta may fill. */
+const steady = { deltaBytes: 0, deltaMs: 5000, sizes };
+
 /** Feeds rows in, builds whatever is due, and tells the segments and the rows written in all. */
 function simulate(rows: number, step: number): { segments: SegmentSize[]; written: number } {
   let segments: SegmentSize[] = [];
@@ -15,10 +18,8 @@ function simulate(rows: number, step: number): { segments: SegmentSize[]; writte
     deltaRows += step;
     const plan = planBuild({
       deltaRows,
-      deltaBytes: 0,
-      deltaMs: 5000,
+      ...steady,
       segments,
-      sizes,
       idle: false,
     });
     if (plan === undefined) continue;
@@ -43,17 +44,12 @@ describe("the merge policy", () => {
 
   test("does nothing where nothing is due", () => {
     const segments = [{ rows: 200_000, dead: 10 }];
-    expect(
-      planBuild({ deltaRows: 4095, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
-    ).toBeUndefined();
-    expect(
-      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: true }),
-    ).toBeUndefined();
+    expect(planBuild({ deltaRows: 4095, ...steady, segments, idle: false })).toBeUndefined();
+    expect(planBuild({ deltaRows: 0, ...steady, segments, idle: true })).toBeUndefined();
     expect(
       planCompaction({
         deltaRows: 0,
-        deltaBytes: 0,
-        deltaMs: 5000,
+        ...steady,
         segments: [{ rows: 9, dead: 0 }],
         sizes,
         idle: true,
@@ -93,9 +89,7 @@ describe("the merge policy", () => {
       { rows: 200_000, dead: 40_000 },
       { rows: 50_000, dead: 10_001 },
     ];
-    expect(
-      planBuild({ deltaRows: 5, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
-    ).toEqual({
+    expect(planBuild({ deltaRows: 5, ...steady, segments, idle: false })).toEqual({
       seal: false,
       merge: [1],
     });
@@ -106,12 +100,8 @@ describe("the merge policy", () => {
       { rows: 100_000, dead: 0 },
       { rows: 20_000, dead: 0 },
     ];
-    expect(
-      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: false }),
-    ).toBeUndefined();
-    expect(
-      planBuild({ deltaRows: 0, deltaBytes: 0, deltaMs: 5000, segments, sizes, idle: true })?.merge,
-    ).toEqual([0, 1]);
+    expect(planBuild({ deltaRows: 0, ...steady, segments, idle: false })).toBeUndefined();
+    expect(planBuild({ deltaRows: 0, ...steady, segments, idle: true })?.merge).toEqual([0, 1]);
   });
 
   test("compacts to as few segments as fit, and ends", () => {
@@ -124,10 +114,8 @@ describe("the merge policy", () => {
     for (; rounds < 20; rounds++) {
       const plan = planCompaction({
         deltaRows,
-        deltaBytes: 0,
-        deltaMs: 5000,
+        ...steady,
         segments,
-        sizes,
         idle: true,
       });
       if (plan === undefined) break;
